@@ -1,0 +1,62 @@
+//! Settings, all under the reserved prefix `lake_stores.`, each with what it does and why its default.
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::pg_sys;
+
+/// How often the launcher looks for databases with due jobs. A minute is as fine as job schedules
+/// are allowed to be; more often would only cost start-ups of visiting workers.
+static NAPTIME_S: GucSetting<i32> = GucSetting::<i32>::new(60);
+
+/// Rows that one call may carry. A batch is held in memory as a whole, so this is what keeps one
+/// call from taking the server's memory; 1,000,000 is far past the size where batches stop paying.
+static MAX_BATCH_ROWS: GucSetting<i32> = GucSetting::<i32>::new(1_000_000);
+
+/// How long a worker waits for a lock before it gives way and tries again later.
+static WORKER_LOCK_TIMEOUT_MS: GucSetting<i32> = GucSetting::<i32>::new(1_000);
+
+pub fn naptime_s() -> i32 {
+    NAPTIME_S.get()
+}
+
+pub fn max_batch_rows() -> usize {
+    usize::try_from(MAX_BATCH_ROWS.get()).unwrap_or(usize::MAX)
+}
+
+pub fn worker_lock_timeout_ms() -> i32 {
+    WORKER_LOCK_TIMEOUT_MS.get()
+}
+
+pub fn init() {
+    GucRegistry::define_int_guc(
+        c"lake_stores.naptime",
+        c"Time between two looks of the launcher for due jobs.",
+        c"Jobs become due at their own schedule; this is how late they may start.",
+        &NAPTIME_S,
+        1,
+        3_600,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"lake_stores.max_batch_rows",
+        c"Rows that one call of an upsert or ingest function may carry.",
+        c"A batch is held in memory as a whole; larger loads go in several calls.",
+        &MAX_BATCH_ROWS,
+        1,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::empty(),
+    );
+    GucRegistry::define_int_guc(
+        c"lake_stores.worker_lock_timeout",
+        c"How long a background job waits for a lock before it gives way.",
+        c"The job is tried again later, with growing pauses; nobody queues behind it for longer.",
+        &WORKER_LOCK_TIMEOUT_MS,
+        1,
+        600_000,
+        GucContext::Sighup,
+        GucFlags::UNIT_MS,
+    );
+    // SAFETY: a constant, NUL-terminated prefix; called once, after all settings are defined.
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"lake_stores".as_ptr()) }
+}

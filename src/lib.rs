@@ -1,0 +1,62 @@
+//! **lake_stores** turns a PostgreSQL database into a lake of three kinds of store: vectors (on
+//! pgvector), time series (on TimescaleDB or native partitions) and places (on PostGIS).
+//!
+//! The map, outside in:
+//!
+//! - `sql/install/*.sql` — schemas, catalogue, views, comments, privileges.
+//! - [`vector`], [`series`], [`geo`] — one store each: `api.rs` holds the SQL functions, which parse
+//!   arguments, check rights and call the capabilities in the files beside it.
+//! - [`common`] — SQL functions that serve all stores: versions, stores, rejects, jobs, health.
+//! - [`catalog`] — what the tables themselves can't say: stores, jobs, rejects.
+//! - [`workers`] — launcher, visits to a database, the jobs.
+//! - [`error`], [`names`], [`spi`], [`access`], [`gucs`], [`engines`], [`compat`] — one concern each.
+//!   `names` is the only place that quotes, `spi` the only one that talks to the executor.
+//!
+//! Logic that needs no database lives in `crates/`: `lake_geojson`, `lake_filter`, `lake_chunks`.
+
+use pgrx::prelude::*;
+
+mod access;
+mod catalog;
+mod common;
+mod compat;
+mod engines;
+mod error;
+mod geo;
+mod gucs;
+mod names;
+mod regclass;
+mod series;
+mod spi;
+mod vector;
+mod workers;
+
+::pgrx::pg_module_magic!(name, version);
+
+extension_sql_file!("../sql/install/00_schema.sql", name = "schema", bootstrap);
+extension_sql_file!("../sql/install/10_catalog.sql", name = "catalog");
+extension_sql_file!("../sql/install/99_finalize.sql", name = "finalize", finalize);
+
+/// The public schema; functions join it by `#[pg_extern(schema = "lake")]`.
+#[pg_schema]
+mod lake {}
+
+/// Catalogue tables and helpers that are not part of the public surface.
+#[pg_schema]
+mod _lake {}
+
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    gucs::init();
+    workers::init();
+}
+
+/// Required by `cargo pgrx test`.
+#[cfg(test)]
+pub mod pg_test {
+    pub fn setup(_options: Vec<&str>) {}
+
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec!["shared_preload_libraries = 'timescaledb,lake_stores'"]
+    }
+}
