@@ -136,11 +136,11 @@ fn worker(found: &mut Vec<Finding>) -> Result<()> {
     Ok(())
 }
 
-/// A query that finds subjects in trouble: it returns the relation's name (or null) and the finding.
+/// A query that finds what is in trouble: it returns the subject, the finding, and what stands for
+/// `{}` in the remedy.
 struct Check {
     severity: &'static str,
     sql: &'static str,
-    /// `{}` stands for the subject.
     remedy: &'static str,
 }
 
@@ -151,15 +151,16 @@ static CHECKS: [Check; 5] = [
                   format('%s of %s has failed %s times in a row: %s', j.action, j.relid, j.failures, \
                          coalesce((SELECT concat_ws(' ', r.sqlstate, r.message) FROM _lake.job_run r \
                                    WHERE r.job_id = j.job_id AND r.outcome IN ('failure', 'crash') \
-                                   ORDER BY r.run_id DESC LIMIT 1), 'not recorded')) \
+                                   ORDER BY r.run_id DESC LIMIT 1), 'not recorded')), \
+                  j.job_id::text \
               FROM _lake.job j WHERE j.failures > 0 AND NOT j.paused \
               AND NOT EXISTS (SELECT FROM _lake.job_run r WHERE r.job_id = j.job_id \
                                 AND r.outcome = 'running' AND j.failures = 1)",
-        remedy: "SELECT * FROM lake.job_runs WHERE job_id = N ORDER BY run_id DESC; mend it, then lake.run_job or wait.",
+        remedy: "SELECT * FROM lake.job_runs WHERE job_id = {} ORDER BY run_id DESC; mend the cause, then SELECT lake.run_job({}); or wait.",
     },
     Check {
         severity: WARNING,
-        sql: "SELECT s.relid::text, 'the series store has no chunk' FROM _lake.store s \
+        sql: "SELECT s.relid::text, 'the series store has no chunk', '' FROM _lake.store s \
               JOIN pg_class c ON c.oid = s.relid \
               WHERE s.kind = 'series' AND c.relkind = 'p' \
               AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = s.relid)",
@@ -171,14 +172,14 @@ static CHECKS: [Check; 5] = [
                   SELECT s.relid::oid FROM _lake.store s \
                   UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid) \
               SELECT x.indexrelid::regclass::text, \
-                  format('an index on %s is invalid: it costs writes and serves nobody', x.indrelid::regclass) \
+                  format('an index on %s is invalid: it costs writes and serves nobody', x.indrelid::regclass), x.indexrelid::regclass::text \
               FROM pg_index x JOIN tree ON tree.oid = x.indrelid WHERE NOT x.indisvalid \
               AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = x.indexrelid)",
         remedy: "DROP INDEX CONCURRENTLY {}; and build it again.",
     },
     Check {
         severity: WARNING,
-        sql: "SELECT s.relid::text, 'the geo store has no GiST index, so every search reads all rows' \
+        sql: "SELECT s.relid::text, 'the geo store has no GiST index, so every search reads all rows', s.relid::text \
               FROM _lake.store s JOIN pg_class c ON c.oid = s.relid \
               WHERE s.kind = 'geo' AND NOT EXISTS ( \
                   SELECT FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid \
@@ -188,7 +189,7 @@ static CHECKS: [Check; 5] = [
     },
     Check {
         severity: WARNING,
-        sql: "SELECT format('store %s', s.relid), 'the table of this store is gone' FROM _lake.store s \
+        sql: "SELECT format('store %s', s.relid), 'the table of this store is gone', '' FROM _lake.store s \
               WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relid)",
         remedy: "The next visit of the worker forgets it.",
     },
@@ -196,12 +197,11 @@ static CHECKS: [Check; 5] = [
 
 fn run(check: &Check) -> Result<Vec<Finding>> {
     spi::rows(check.sql, &[], |row| {
-        let subject: String = spi::need(row, 1)?;
         Ok(Finding {
             severity: check.severity,
+            subject: spi::need(row, 1)?,
             finding: spi::need(row, 2)?,
-            remedy: check.remedy.replace("{}", &subject),
-            subject,
+            remedy: check.remedy.replace("{}", &spi::need::<String>(row, 3)?),
         })
     })
 }

@@ -1,5 +1,5 @@
 //! Who works on a job: a lock that ends with its holder, whatever becomes of it. It is of a kind that
-//! no SQL statement can take, so that nobody can block a job with it.
+//! no SQL statement can take, so that nobody can block a job with it: an advisory lock on an object.
 
 use crate::error::Result;
 use crate::spi;
@@ -16,14 +16,15 @@ fn tag(job_id: i64) -> Result<pg_sys::LOCKTAG> {
         locktag_field3: (job_id & 0xffff_ffff) as u32,
         locktag_field4: 0,
         locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
-        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        // The method of advisory locks, whose session locks outlive a failed transaction.
+        locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
     })
 }
 
-fn acquire(tag: &pg_sys::LOCKTAG, session: bool) -> bool {
-    // SAFETY: a well-formed tag; without waiting.
+fn acquire(tag: &pg_sys::LOCKTAG, session: bool, wait: bool) -> bool {
+    // SAFETY: a well-formed tag.
     let result =
-        unsafe { pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock as i32, session, true) };
+        unsafe { pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock as i32, session, !wait) };
     result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
 }
 
@@ -34,7 +35,7 @@ impl JobLock {
     /// `None` where somebody else works on the job. Called in a transaction.
     pub fn try_take(job_id: i64) -> Result<Option<Self>> {
         let tag = tag(job_id)?;
-        Ok(acquire(&tag, true).then_some(JobLock(tag)))
+        Ok(acquire(&tag, true, false).then_some(JobLock(tag)))
     }
 }
 
@@ -47,10 +48,19 @@ impl Drop for JobLock {
 
 /// Holds the job to the end of this transaction; false where somebody else works on it.
 pub fn take_for_transaction(job_id: i64) -> Result<bool> {
-    Ok(acquire(&tag(job_id)?, false))
+    Ok(acquire(&tag(job_id)?, false, false))
 }
 
 /// Whether somebody works on the job now.
 pub fn is_held(job_id: i64) -> Result<bool> {
     Ok(JobLock::try_take(job_id)?.is_none())
+}
+
+/// The id that stands for the launcher of this database; jobs begin at 1.
+const LAUNCHER: i64 = 0;
+
+/// One starts a launcher for this database at a time: waits, and holds to the end of this transaction.
+pub fn take_launcher() -> Result<()> {
+    acquire(&tag(LAUNCHER)?, false, true);
+    Ok(())
 }

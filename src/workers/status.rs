@@ -2,7 +2,7 @@
 
 use crate::access;
 use crate::error::{Error, Result, SqlResult};
-use crate::workers::{LAUNCHER, LAUNCHER_OF, VISIT, launcher};
+use crate::workers::{LAUNCHER, LAUNCHER_OF, VISIT, launcher, lock};
 use crate::{gucs, spi};
 use pgrx::bgworkers::BackgroundWorkerStatus;
 use pgrx::datum::TimestampWithTimeZone;
@@ -12,6 +12,8 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 /// The process that looks after this database: the server's launcher or the database's own.
 pub fn launcher_pid() -> Result<Option<i32>> {
+    // SAFETY: forgets what this transaction has seen of other processes, so that it looks again.
+    unsafe { pg_sys::pgstat_clear_backend_activity_snapshot() };
     access::as_extension_owner(|| {
         spi::one(
             "SELECT pid FROM pg_catalog.pg_stat_activity \
@@ -50,6 +52,7 @@ pub fn start_worker() -> SqlResult<i32> {
         .hint("Jobs run on the primary; start the worker there.")
         .into());
     }
+    lock::take_launcher()?;
     if let Some(pid) = launcher_pid()? {
         notice!("the background worker is running already (process {pid})");
         return Ok(pid);
@@ -66,7 +69,10 @@ pub fn start_worker() -> SqlResult<i32> {
     let worker =
         launcher::builder(Some(database)).set_notify_pid(me).load_dynamic().map_err(|_| full())?;
     match worker.wait_for_startup() {
-        Ok(pid) => Ok(pid),
+        Ok(pid) => {
+            wait_until_visible(pid)?;
+            Ok(pid)
+        }
         Err(BackgroundWorkerStatus::PostmasterDied) => {
             Err(Error::internal("the server is going down").into())
         }
@@ -74,6 +80,19 @@ pub fn start_worker() -> SqlResult<i32> {
             .hint("The server's log says why.")
             .into()),
     }
+}
+
+/// A process shows in `pg_stat_activity` a moment after its start; until then, a second call would
+/// start a second one.
+fn wait_until_visible(pid: i32) -> Result<()> {
+    for _ in 0..500 {
+        if launcher_pid()? == Some(pid) {
+            break;
+        }
+        pgrx::check_for_interrupts!();
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 /// 42501 unless the current user has a stake in the workers of this database.

@@ -29,7 +29,10 @@ impl Options {
             options.preload.push("timescaledb".into());
         }
         options.preload.push("lake_stores".into());
-        options.set("lake_stores.naptime", "1s")
+        options
+            .set("lake_stores.naptime", "1s")
+            .set("lake_stores.max_visits", "4")
+            .set("max_worker_processes", "32")
     }
 
     /// Exactly these libraries preloaded.

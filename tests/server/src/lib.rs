@@ -26,11 +26,15 @@
 mod cluster;
 mod command;
 mod guardian;
+pub mod stores;
 mod wait;
 
 pub use cluster::{Cluster, Options, Stop};
 pub use command::installed;
 pub use wait::{poll, poll_value};
+
+/// Long enough for anything that works at all on a loaded machine.
+pub const SOON: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// SQLSTATE, message and hint of a failed statement. Panics where it didn't fail, or failed outside
 /// the database.
