@@ -10,8 +10,8 @@
 //! | **ending a job** | visit, one transaction | recorded; next job |
 //! | **leaving** | visit | process ends; nothing stays connected |
 //!
-//! Because nobody stays, `DROP DATABASE` and `CREATE DATABASE … TEMPLATE` find the database free. While
-//! a transaction of ours is open it holds a lock that `DROP EXTENSION` waits for; the next one finds
+//! Because nobody stays, `DROP DATABASE` and `CREATE DATABASE … TEMPLATE` find the database free; a
+//! visit that is at work makes way for them. While a transaction of ours is open it holds a lock that `DROP EXTENSION` waits for; the next one finds
 //! the extension gone and leaves without a word. A job is held by a lock that ends with the process,
 //! so that a `running` row without it is known to be of a run that crashed.
 
@@ -20,6 +20,7 @@ pub mod clock;
 mod databases;
 mod launcher;
 mod lock;
+mod make_way;
 mod process;
 pub mod runner;
 pub mod status;
@@ -47,11 +48,11 @@ pub fn is_preloaded() -> bool {
 /// Registers the launcher where the library is being preloaded.
 pub fn init() {
     // SAFETY: flags of this process, set before any library is loaded.
-    let (preloading, upgrading) = unsafe {
-        (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade)
-    };
+    let (preloading, upgrading) =
+        unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };
     if preloading && !upgrading {
         PRELOADED.store(true, Ordering::Relaxed);
         launcher::builder(None).load();
+        make_way::install();
     }
 }

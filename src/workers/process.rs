@@ -64,6 +64,14 @@ pub fn ask_to_end(pid: i32) {
     }
 }
 
+/// Ends another process of ours at once.
+pub fn terminate(pid: i32) {
+    if pid > 1 {
+        // SAFETY: a plain system call; a process that is gone makes it fail, which is as good.
+        unsafe { kill(pid, SIGTERM) };
+    }
+}
+
 /// Reads the configuration again where that was asked for.
 pub fn reload_if_asked() {
     if BackgroundWorker::sighup_received() {
@@ -111,15 +119,11 @@ pub fn report(activity: Option<&str>) {
     unsafe {
         match &text {
             Some(text) => {
-                pg_sys::pgstat_report_activity(
-                    pg_sys::BackendState::STATE_RUNNING,
-                    text.as_ptr(),
-                );
+                pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr());
             }
-            None => pg_sys::pgstat_report_activity(
-                pg_sys::BackendState::STATE_IDLE,
-                std::ptr::null(),
-            ),
+            None => {
+                pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null())
+            }
         }
     }
 }
@@ -131,5 +135,9 @@ pub fn name(name: &str) {
 
 /// A line in the server's log.
 pub fn log(message: &str) {
-    pgrx::ereport!(PgLogLevel::LOG, pgrx::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, message.to_owned());
+    pgrx::ereport!(
+        PgLogLevel::LOG,
+        pgrx::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        message.to_owned()
+    );
 }
