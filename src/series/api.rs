@@ -12,6 +12,7 @@ use crate::series::raw_json::RawJson;
 use crate::series::{create, options, query, retention, time, zone};
 use crate::spi;
 use pgrx::datum::{Array, Interval, TimestampWithTimeZone};
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::{JsonB, pg_sys};
 use serde_json::{Value, json};
@@ -31,7 +32,7 @@ fn clock() -> Result<TimestampWithTimeZone> {
 }
 
 #[pg_extern(schema = "lake")]
-fn series_create(
+pub fn series_create(
     name: Option<&str>,
     chunk_interval: default!(Option<Interval>, "'1 day'"),
     engine: default!(Option<&str>, "'auto'"),
@@ -47,7 +48,7 @@ fn series_create(
 }
 
 #[pg_extern(schema = "lake")]
-fn series_adopt(
+pub fn series_adopt(
     tbl: Option<RegClass>,
     time_column: Option<&str>,
     segment_by: default!(Option<Vec<Option<String>>>, "NULL"),
@@ -71,7 +72,7 @@ fn series_adopt(
 }
 
 #[pg_extern(schema = "lake")]
-fn series_set_options(store: Option<RegClass>, options: Option<JsonB>) -> SqlResult<JsonB> {
+pub fn series_set_options(store: Option<RegClass>, options: Option<JsonB>) -> SqlResult<JsonB> {
     let mut store = options::find_metric(need("store", store)?, "series_set_options")?;
     let mut all = store.options.as_object().cloned().unwrap_or_default();
     options::overlay(&mut all, Some(&need("options", options)?.0))?;
@@ -81,7 +82,7 @@ fn series_set_options(store: Option<RegClass>, options: Option<JsonB>) -> SqlRes
 
 #[pg_extern(schema = "lake")]
 #[allow(clippy::too_many_arguments)]
-fn series_define_metric(
+pub fn series_define_metric(
     store: Option<RegClass>,
     metric: Option<&str>,
     unit: default!(Option<&str>, "NULL"),
@@ -136,8 +137,9 @@ pub fn series_ingest<'a>(
     value: Option<Array<'a, f64>>,
     on_error: default!(Option<&'a str>, "'raise'"),
     on_conflict: default!(Option<&'a str>, "'ignore'"),
-) -> SqlResult<
+) -> Result<
     TableIterator<'static, (name!(accepted, i64), name!(duplicate, i64), name!(rejected, i64))>,
+    ErrorReport,
 > {
     let store = options::find_metric(need("store", store)?, "series_ingest")?;
     let (ts, metric, value) = (need("ts", ts)?, need("metric", metric)?, need("value", value)?);
@@ -147,13 +149,14 @@ pub fn series_ingest<'a>(
 }
 
 #[pg_extern(schema = "lake", name = "series_ingest")]
-fn series_ingest_json(
+pub fn series_ingest_json(
     store: Option<RegClass>,
     points: Option<JsonB>,
     on_error: default!(Option<&str>, "'raise'"),
     on_conflict: default!(Option<&str>, "'ignore'"),
-) -> SqlResult<
+) -> Result<
     TableIterator<'static, (name!(accepted, i64), name!(duplicate, i64), name!(rejected, i64))>,
+    ErrorReport,
 > {
     let store = options::find_metric(need("store", store)?, "series_ingest")?;
     let Value::Array(points) = need("points", points)?.0 else {
@@ -168,7 +171,7 @@ fn series_ingest_json(
 
 #[pg_extern(schema = "lake", stable)]
 #[allow(clippy::too_many_arguments, clippy::type_complexity)]
-fn series_query(
+pub fn series_query(
     store: Option<RegClass>,
     metric: Option<&str>,
     tags: default!(Option<JsonB>, "'{}'"),
@@ -177,7 +180,7 @@ fn series_query(
     bucket: default!(Option<Interval>, "NULL"),
     agg: default!(Option<&str>, "'avg'"),
     fill: default!(Option<&str>, "NULL"),
-) -> SqlResult<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -187,6 +190,7 @@ fn series_query(
             name!(value, Option<f64>),
         ),
     >,
+    ErrorReport,
 > {
     let store = options::find_metric(need("store", store)?, "series_query")?;
     let asked = query::Query {
@@ -211,11 +215,11 @@ fn series_query(
 
 #[pg_extern(schema = "lake", stable)]
 #[allow(clippy::type_complexity)]
-fn series_latest(
+pub fn series_latest(
     store: Option<RegClass>,
     metric: default!(Option<&str>, "NULL"),
     tags: default!(Option<JsonB>, "'{}'"),
-) -> SqlResult<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -226,6 +230,7 @@ fn series_latest(
             name!(value, f64),
         ),
     >,
+    ErrorReport,
 > {
     let store = options::find_metric(need("store", store)?, "series_latest")?;
     let rows = query::latest(&store, metric, &object(tags))?;
@@ -235,7 +240,7 @@ fn series_latest(
 }
 
 #[pg_extern(schema = "lake")]
-fn series_set_retention(
+pub fn series_set_retention(
     store: Option<RegClass>,
     keep: Option<Interval>,
     max_bytes: default!(Option<i64>, "NULL"),
@@ -247,9 +252,9 @@ fn series_set_retention(
 
 #[pg_extern(schema = "lake")]
 #[allow(clippy::type_complexity)]
-fn series_plan_retention(
+pub fn series_plan_retention(
     store: Option<RegClass>,
-) -> SqlResult<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -262,6 +267,7 @@ fn series_plan_retention(
             name!(blocked_by, Option<String>),
         ),
     >,
+    ErrorReport,
 > {
     let store = options::find(need("store", store)?)?;
     let mut rows = Vec::new();
@@ -283,7 +289,7 @@ fn series_plan_retention(
 /// Behind the view `lake.chunks`: the chunks of all series stores that the current user may see.
 #[pg_extern(schema = "_lake")]
 #[allow(clippy::type_complexity)]
-pub fn chunks() -> SqlResult<
+pub fn chunks() -> Result<
     TableIterator<
         'static,
         (
@@ -296,6 +302,7 @@ pub fn chunks() -> SqlResult<
             name!(state, String),
         ),
     >,
+    ErrorReport,
 > {
     let tables = spi::rows(
         "SELECT s.relid::pg_catalog.oid FROM _lake.store s \
@@ -328,7 +335,7 @@ pub fn chunks() -> SqlResult<
 }
 
 #[pg_extern(schema = "lake", stable, parallel_safe)]
-fn bucket(
+pub fn bucket(
     width: Option<Interval>,
     ts: Option<TimestampWithTimeZone>,
     timezone: default!(Option<&str>, "NULL"),

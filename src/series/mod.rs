@@ -40,7 +40,28 @@ use serde_json::Value;
 extension_sql_file!(
     "../../sql/install/50_series.sql",
     name = "series_sql",
-    requires = ["catalog", api::chunks, api::series_ingest, edge::first_transition]
+    requires = [
+        "catalog",
+        api::bucket,
+        api::chunks,
+        api::series_adopt,
+        api::series_create,
+        api::series_define_metric,
+        api::series_ingest,
+        api::series_ingest_json,
+        api::series_latest,
+        api::series_plan_retention,
+        api::series_query,
+        api::series_set_options,
+        api::series_set_retention,
+        edge::first_transition,
+        edge::last_transition,
+        edge::first_combine,
+        edge::last_combine,
+        edge::edge_final,
+        edge::edge_serialize,
+        edge::edge_deserialize,
+    ]
 );
 
 /// Takes rejected points (JSON texts, as in `lake.rejects.payload`) once more, as a batch under
