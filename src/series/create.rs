@@ -181,7 +181,9 @@ fn adopted_width(
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Object(given)) => given.clone(),
         Some(other) => {
-            return Err(Error::invalid_parameter(format!("options must be a JSON object, not {other}")));
+            return Err(Error::invalid_parameter(format!(
+                "options must be a JSON object, not {other}"
+            )));
         }
     };
     let interval = rest.remove("chunk_interval");
@@ -193,8 +195,10 @@ fn adopted_width(
     options::overlay(options, Some(&Value::Object(rest)))?;
     let Some(interval) = interval else { return Ok(None) };
     let Value::String(text) = interval else {
-        return Err(Error::invalid_parameter(format!("option \"chunk_interval\" can't be {interval}"))
-            .hint("It is an interval such as \"1 day\"."));
+        return Err(Error::invalid_parameter(format!(
+            "option \"chunk_interval\" can't be {interval}"
+        ))
+        .hint("It is an interval such as \"1 day\"."));
     };
     if backend == Backend::Hypertable {
         return Err(Error::unsupported("TimescaleDB makes the chunks of a hypertable itself")
@@ -229,7 +233,13 @@ fn range_column(table: &Relation) -> Result<String> {
          LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0] AND a.attnum > 0 \
          WHERE p.partrelid = $1",
         &[table.oid.into()],
-        |row| Ok((spi::need::<String>(row, 1)?, spi::need::<i32>(row, 2)?, spi::get::<String>(row, 3)?)),
+        |row| {
+            Ok((
+                spi::need::<String>(row, 1)?,
+                spi::need::<i32>(row, 2)?,
+                spi::get::<String>(row, 3)?,
+            ))
+        },
     )?;
     match key.into_iter().next() {
         Some((strategy, 1, Some(column))) if strategy == "r" => Ok(column),
