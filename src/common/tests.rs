@@ -64,10 +64,7 @@ mod tests {
     #[pg_test]
     fn pauses_double_up_to_an_hour_or_the_schedule() {
         let pauses: Vec<f64> = (1..=9).map(|n| pause_s(n, 60.0)).collect();
-        assert_eq!(
-            pauses,
-            [30.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0]
-        );
+        assert_eq!(pauses, [30.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0]);
         assert_eq!(pause_s(i32::MAX, 86_400.0), 86_400.0);
         assert_eq!(pause_s(0, 60.0), 30.0);
     }
@@ -109,7 +106,8 @@ mod tests {
         let (_, id) = store_with_job();
         let noon = instant("2024-03-01 12:00+00");
         let begun = run::begin(id, true, noon).unwrap().unwrap();
-        Spi::run(&format!("SELECT lake.alter_job({id}, next_run => '2024-03-01 12:34+00')")).unwrap();
+        Spi::run(&format!("SELECT lake.alter_job({id}, next_run => '2024-03-01 12:34+00')"))
+            .unwrap();
         run::succeed(&begun, &Totals::default(), noon).unwrap();
         assert_eq!(next_run(), "12:34:00");
     }
@@ -230,7 +228,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            int("SELECT count(*) FROM pg_class WHERE relname LIKE 'm%' AND relnamespace = 'public'::regnamespace"),
+            int(
+                "SELECT count(*) FROM pg_class WHERE relname LIKE 'm%' AND relnamespace = 'public'::regnamespace"
+            ),
             0
         );
         assert_eq!(int("SELECT count(*) FROM _lake.job"), 0);
@@ -245,12 +245,17 @@ mod tests {
              FROM generate_series(0, 99) n",
         )
         .unwrap();
-        assert_eq!(text("SELECT coalesce(estimated_rows::text, 'unknown') FROM lake.stores"), "unknown");
+        assert_eq!(
+            text("SELECT coalesce(estimated_rows::text, 'unknown') FROM lake.stores"),
+            "unknown"
+        );
         Spi::run("ANALYZE m").unwrap();
         assert_eq!(int("SELECT estimated_rows FROM lake.stores"), 100);
         assert_eq!(
-            int("SELECT (bytes - (SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('m')) \
-                 - pg_total_relation_size(companion))::int8 FROM lake.stores"),
+            int(
+                "SELECT (bytes - (SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('m')) \
+                 - pg_total_relation_size(companion))::int8 FROM lake.stores"
+            ),
             0
         );
     }

@@ -66,6 +66,23 @@ fn others_see_no_rejects_and_no_history_and_change_nothing() {
         )
         .unwrap();
 
+    db.batch_execute(
+        "UPDATE _lake.job SET failures = 1;
+         INSERT INTO _lake.job_run (job_id, relid, action, outcome, sqlstate, message)
+         SELECT job_id, relid, action, 'failure', '22012', 'secret reason' FROM _lake.job",
+    )
+    .unwrap();
+    let reason =
+        "SELECT finding LIKE '%secret reason' FROM lake.health() WHERE subject LIKE 'job %'";
+    for (role, told) in [("mallory", false), ("alice", true), ("watch", true)] {
+        let row = CLUSTER.connect("rights", role).query_one(reason, &[]).unwrap();
+        assert_eq!(row.get::<_, bool>(0), told, "{role}");
+    }
+    db.batch_execute(
+        "UPDATE _lake.job SET failures = 0; DELETE FROM _lake.job_run WHERE sqlstate = '22012'",
+    )
+    .unwrap();
+
     // Members of the owner's role see and do all of it.
     let mut alice = CLUSTER.connect("rights", "alice");
     assert_eq!(outcomes(&mut alice, job), ["success"]);

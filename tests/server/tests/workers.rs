@@ -138,6 +138,37 @@ fn an_owner_cannot_become_superuser_through_a_job() {
 }
 
 #[test]
+fn a_deferred_trigger_does_not_fire_as_superuser() {
+    CLUSTER.create_database("deferred", &["lake_stores"]);
+    let mut db = CLUSTER.connect("deferred", "postgres");
+    let job = store_with_job(&mut db, "public.metrics", "bob");
+    db.batch_execute(
+        "CREATE TABLE public.seen (who text); GRANT ALL ON public.seen TO PUBLIC;
+         CREATE TABLE public.bait (n int); GRANT ALL ON public.bait TO PUBLIC;
+         CREATE FUNCTION public.at_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN INSERT INTO public.seen VALUES (current_user); RETURN NULL; END $$;
+         CREATE CONSTRAINT TRIGGER t AFTER INSERT ON public.bait
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.at_commit();
+         CREATE FUNCTION public.lay() RETURNS void LANGUAGE sql VOLATILE
+             AS 'INSERT INTO public.bait VALUES (1)';
+         CREATE FUNCTION public.laid(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$
+         BEGIN
+             IF pg_catalog.current_setting('application_name') = 'lake_stores visit' THEN
+                 PERFORM public.lay();
+             END IF;
+             RETURN n;
+         END $$;
+         CREATE INDEX ON public.metrics (public.laid(n));",
+    )
+    .unwrap();
+    make_due(&mut db, job);
+    poll(SOON, "a run", || outcomes(&mut db, job) == ["failure"]);
+    let code: String = db.query_one("SELECT sqlstate FROM lake.job_runs", &[]).unwrap().get(0);
+    assert_eq!(code, "42501");
+    assert_eq!(db.query_one("SELECT count(*) FROM public.seen", &[]).unwrap().get::<_, i64>(0), 0);
+}
+
+#[test]
 fn a_failing_job_is_recorded_and_waits_longer_each_time() {
     CLUSTER.create_database("failing", &["lake_stores"]);
     let mut db = CLUSTER.connect("failing", "postgres");
