@@ -6,7 +6,7 @@ use crate::error::{Error, Result, SqlResult};
 use crate::names::Relation;
 use crate::spi;
 use crate::workers::clock::SystemClock;
-use crate::workers::runner;
+use crate::workers::{nudge, runner};
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -65,6 +65,9 @@ pub fn alter_job(
         && !config.is_object()
     {
         return Err(Error::invalid_parameter("config must be a JSON object").into());
+    }
+    if next_run.is_some() || paused == Some(false) {
+        nudge::at_commit();
     }
     access::as_extension_owner(|| {
         spi::execute(

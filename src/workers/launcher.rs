@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// How long the postmaster waits before it starts a launcher again that ended by an error.
 const RESTART: Duration = Duration::from_secs(5);
+/// The shortest time between two rounds, however often somebody asks for one.
+const BREATH: Duration = Duration::from_secs(1);
 /// After how many visits that found no extension the launcher of one database ends. More than one,
 /// because it may have been started in the transaction that creates the extension.
 const PATIENCE: u32 = 3;
@@ -64,9 +66,13 @@ struct Visit {
 
 impl Launcher {
     fn run(&mut self) {
-        let mut next_round = Instant::now();
+        let mut last_round = Instant::now();
+        let mut next_round = last_round;
         loop {
-            process::reload_if_asked();
+            if process::reload_if_asked() {
+                // Also how `nudge` says that a job was made due.
+                next_round = next_round.min(last_round + BREATH);
+            }
             self.reap();
             if process::asked_to_end() {
                 self.absent += 1;
@@ -75,7 +81,8 @@ impl Launcher {
                 return;
             }
             if Instant::now() >= next_round {
-                next_round = Instant::now() + naptime();
+                last_round = Instant::now();
+                next_round = last_round + naptime();
                 if !self.plan_round() {
                     return;
                 }

@@ -120,31 +120,7 @@ fn is_owner(database: pg_sys::Oid) -> bool {
 
 /// Ends our visits to a database. Their jobs are tried again later.
 fn make_way(database: pg_sys::Oid) {
-    // SAFETY: reads a copy of what processes report about themselves, made for this call.
-    unsafe {
-        pg_sys::pgstat_clear_backend_activity_snapshot();
-        for index in 1..=pg_sys::pgstat_fetch_stat_numbackends() {
-            let Some(entry) = entry(index).as_ref() else { continue };
-            let backend = &entry.backendStatus;
-            if backend.st_databaseid != database {
-                continue;
-            }
-            let kind = pg_sys::GetBackgroundWorkerTypeByPid(backend.st_procpid);
-            if !kind.is_null() && CStr::from_ptr(kind).to_bytes() == VISIT.as_bytes() {
-                process::terminate(backend.st_procpid);
-            }
-        }
+    for visit in process::find(Some(database), |kind| kind == VISIT) {
+        process::terminate(visit);
     }
-}
-
-#[cfg(feature = "pg15")]
-unsafe fn entry(index: i32) -> *mut pg_sys::LocalPgBackendStatus {
-    // SAFETY: the index is from 1 to the number of backends.
-    unsafe { pg_sys::pgstat_fetch_stat_local_beentry(index) }
-}
-
-#[cfg(not(feature = "pg15"))]
-unsafe fn entry(index: i32) -> *mut pg_sys::LocalPgBackendStatus {
-    // SAFETY: the index is from 1 to the number of backends.
-    unsafe { pg_sys::pgstat_get_local_beentry_by_index(index) }
 }

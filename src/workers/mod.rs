@@ -2,7 +2,7 @@
 //!
 //! | state | where | leaves by |
 //! |---|---|---|
-//! | **waiting** | launcher, connected to no database | naptime over: next round · SIGTERM: ends, started again after 5 s · its only database or the extension in it gone: ends for good |
+//! | **waiting** | launcher, connected to no database | naptime over, or a job was made due: next round · SIGTERM: ends, started again after 5 s · its only database or the extension in it gone: ends for good |
 //! | **starting a visit** | launcher | a free worker process: visit · none: the round ends, logged once |
 //! | **looking** | visit, one transaction | no extension, in recovery, switched off, other version: leaves · else: forgets stores whose tables are gone, marks crashed runs, prunes history, notes what is due |
 //! | **beginning a job** | visit, one transaction | somebody else has it, or it isn't due any more: next job · else a `running` row is written and counted as a failure |
@@ -23,6 +23,7 @@ mod last_words;
 mod launcher;
 mod lock;
 mod make_way;
+pub mod nudge;
 mod process;
 pub mod runner;
 pub mod status;

@@ -2,7 +2,7 @@
 
 use pgrx::bgworkers::{BackgroundWorker, SignalWakeFlags};
 use pgrx::{PgLogLevel, pg_sys};
-use std::ffi::{CString, c_int};
+use std::ffi::{CStr, CString, c_int};
 
 unsafe extern "C-unwind" {
     /// Postgres' own handler for SIGTERM. pgrx's wrapper of it can't be given to `pqsignal`.
@@ -17,6 +17,7 @@ unsafe extern "C" {
     fn kill(pid: c_int, signal: c_int) -> c_int;
 }
 
+const SIGHUP: c_int = 1;
 const SIGTERM: c_int = 15;
 /// "There is nothing left to do": from a visit to the launcher of its database.
 const SIGUSR2: c_int = 12;
@@ -72,15 +73,60 @@ pub fn terminate(pid: i32) {
     }
 }
 
-/// Reads the configuration again where that was asked for.
-pub fn reload_if_asked() {
-    if BackgroundWorker::sighup_received() {
+/// Has another process of ours read its configuration again, which for a launcher includes a look for
+/// due jobs.
+pub fn wake(pid: i32) {
+    if pid > 1 {
+        // SAFETY: a plain system call; a process that is gone makes it fail, which is as good.
+        unsafe { kill(pid, SIGHUP) };
+    }
+}
+
+/// Process ids of background workers whose type fits, in one database or in any. Needs no rights, no
+/// snapshot and no catalog.
+pub fn find(database: Option<pg_sys::Oid>, fits: impl Fn(&str) -> bool) -> Vec<i32> {
+    let mut found = Vec::new();
+    // SAFETY: reads a copy of what processes report about themselves, made for this call.
+    unsafe {
+        pg_sys::pgstat_clear_backend_activity_snapshot();
+        for index in 1..=pg_sys::pgstat_fetch_stat_numbackends() {
+            let Some(entry) = backend_entry(index).as_ref() else { continue };
+            let backend = &entry.backendStatus;
+            if database.is_some_and(|oid| oid != backend.st_databaseid) {
+                continue;
+            }
+            let kind = pg_sys::GetBackgroundWorkerTypeByPid(backend.st_procpid);
+            if !kind.is_null() && CStr::from_ptr(kind).to_str().is_ok_and(&fits) {
+                found.push(backend.st_procpid);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(feature = "pg15")]
+unsafe fn backend_entry(index: i32) -> *mut pg_sys::LocalPgBackendStatus {
+    // SAFETY: the index is from 1 to the number of backends.
+    unsafe { pg_sys::pgstat_fetch_stat_local_beentry(index) }
+}
+
+#[cfg(not(feature = "pg15"))]
+unsafe fn backend_entry(index: i32) -> *mut pg_sys::LocalPgBackendStatus {
+    // SAFETY: the index is from 1 to the number of backends.
+    unsafe { pg_sys::pgstat_get_local_beentry_by_index(index) }
+}
+
+/// Reads the configuration again where that was asked for, and says whether it was.
+pub fn reload_if_asked() -> bool {
+    let asked = BackgroundWorker::sighup_received();
+    if asked {
         // SAFETY: called between transactions, as in Postgres' own processes.
         unsafe {
             (&raw mut pg_sys::ConfigReloadPending).write_volatile(0);
             pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
         }
     }
+    asked
 }
 
 /// Sets a parameter for the whole life of this process, over what the database or the configuration

@@ -404,6 +404,21 @@ fn a_launcher_that_is_terminated_comes_back() {
 }
 
 #[test]
+fn a_job_made_due_does_not_wait_for_the_naptime() {
+    let options = Options::preloaded().preload(&["lake_stores"]).set("lake_stores.naptime", "1h");
+    let cluster = Cluster::start(options);
+    cluster.create_database("app", &["lake_stores"]);
+    let mut db = cluster.connect("app", "postgres");
+    let job = store_with_job(&mut db, "public.metrics", "postgres");
+    make_due(&mut db, job);
+    poll(SOON, "a run", || outcomes(&mut db, job) == ["success"]);
+    for runs in 2..4 {
+        make_due(&mut db, job);
+        poll(SOON, "another run", || outcomes(&mut db, job).len() == runs);
+    }
+}
+
+#[test]
 fn without_preloading_a_worker_is_started_by_hand() {
     let cluster = Cluster::start(Options::plain().set("lake_stores.naptime", "1s"));
     let mut postgres = cluster.connect("postgres", "postgres");
