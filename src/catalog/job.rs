@@ -4,6 +4,7 @@ use crate::access;
 use crate::catalog::Store;
 use crate::error::Result;
 use crate::spi;
+use crate::workers::nudge;
 use pgrx::JsonB;
 use serde_json::Value;
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 /// as Postgres reads it). Returns the job's id. The current user must be owner of the store.
 pub fn ensure(store: &Store, action: &str, schedule: &str, config: &Value) -> Result<i64> {
     access::require_owner(&store.relation)?;
+    nudge::at_commit();
     access::as_extension_owner(|| {
         spi::scalar(
             "INSERT INTO _lake.job (relid, kind, action, schedule, config) \
