@@ -102,7 +102,7 @@ impl NewName {
             }
             Err(mut parts) => {
                 let name = parts.pop().unwrap_or_default();
-                let schema = crate::spi::one::<String>("SELECT pg_catalog.current_schema()", &[])?
+                let schema = crate::spi::one::<String>("SELECT pg_catalog.current_schema()::pg_catalog.text", &[])?
                     .ok_or_else(|| {
                         Error::new(
                             PgSqlErrorCode::ERRCODE_INVALID_SCHEMA_NAME,
