@@ -25,10 +25,7 @@ pub fn create(
     let width = options::width_of(&chunk_interval)?;
     let interval = options::interval_text(chunk_interval)?;
     let name = NewName::parse(name)?;
-    let series = names::qualified(
-        &name.schema,
-        &format!("{}_series", lake_chunks::range::cut(&name.name, MAX_IDENT - "_series".len())),
-    );
+    let series = series_name(&name)?;
     let partition = match backend {
         Backend::Native => " PARTITION BY RANGE (ts)",
         Backend::Hypertable => "",
@@ -91,6 +88,23 @@ fn keep_making_chunks(store: &Store, width: lake_chunks::range::Width) -> Result
     let minutes = (width.micros() / MINUTE / 4).clamp(1, 60);
     job::ensure(store, "make_chunks", &format!("{minutes} minutes"), &json!({}))?;
     Ok(())
+}
+
+/// `name_series`. Where that is too long the name is cut, and then a free one is taken, since another
+/// may be cut to the same.
+fn series_name(name: &NewName) -> Result<String> {
+    let full = format!("{}_series", name.name);
+    if full.len() <= MAX_IDENT {
+        return Ok(names::qualified(&name.schema, &full));
+    }
+    for attempt in 1..=100 {
+        let label = if attempt == 1 { "series".to_owned() } else { format!("series_{attempt}") };
+        let cut = lake_chunks::range::chunk_name(&name.name, &label, MAX_IDENT);
+        if !native::is_taken(&name.schema, &cut)? {
+            return Ok(names::qualified(&name.schema, &cut));
+        }
+    }
+    Err(Error::duplicate_object(format!("no free name for the series of {name}")))
 }
 
 fn oid_of(qualified: &str) -> Result<pg_sys::Oid> {
