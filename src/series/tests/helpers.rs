@@ -23,9 +23,11 @@ pub fn all(sql: &str) -> String {
 
 /// SQLSTATE and message of a statement that must fail.
 pub fn failure(sql: &str) -> (String, String) {
-    run("CREATE OR REPLACE FUNCTION pg_temp.failure(sql text) RETURNS text[] LANGUAGE plpgsql AS $$
-         BEGIN EXECUTE sql; RETURN NULL;
-         EXCEPTION WHEN OTHERS THEN RETURN ARRAY[SQLSTATE, SQLERRM]; END $$");
+    if text("SELECT to_regprocedure('pg_temp.failure(text)')").is_none() {
+        run("CREATE FUNCTION pg_temp.failure(sql text) RETURNS text[] LANGUAGE plpgsql AS $$
+             BEGIN EXECUTE sql; RETURN NULL;
+             EXCEPTION WHEN OTHERS THEN RETURN ARRAY[SQLSTATE, SQLERRM]; END $$");
+    }
     let found: Result<Option<Vec<String>>> =
         spi::one("SELECT pg_temp.failure($1)", &[sql.into()]);
     match found.ok().flatten().map(<[String; 2]>::try_from) {
