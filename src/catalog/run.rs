@@ -132,7 +132,12 @@ pub fn succeed(run: &Run, totals: &Totals, now: TimestampWithTimeZone) -> Result
 }
 
 /// Ends a run that failed: recorded with its SQLSTATE, tried again after a growing pause.
-pub fn fail(run: &Run, totals: &Totals, failure: &Failure, now: TimestampWithTimeZone) -> Result<()> {
+pub fn fail(
+    run: &Run,
+    totals: &Totals,
+    failure: &Failure,
+    now: TimestampWithTimeZone,
+) -> Result<()> {
     access::as_extension_owner(|| {
         let pause = pause_s(run.failures_before.saturating_add(1), run.schedule_s);
         spi::execute(

@@ -4,9 +4,9 @@ use crate::access;
 use crate::catalog::version;
 use crate::common::engines::{faults_of, state};
 use crate::error::Result;
+use crate::gucs;
 use crate::spi;
 use crate::workers::{is_preloaded, status};
-use crate::gucs;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -42,8 +42,9 @@ pub fn health() -> Result<
     catalogue(&mut found)?;
     engines(&mut found)?;
     worker(&mut found)?;
-    let by_query =
-        access::as_extension_owner(|| CHECKS.iter().map(|check| run(check)).collect::<Result<Vec<_>>>())??;
+    let by_query = access::as_extension_owner(|| {
+        CHECKS.iter().map(|check| run(check)).collect::<Result<Vec<_>>>()
+    })??;
     found.extend(by_query.into_iter().flatten());
     found.sort_by_key(|f| {
         ([ERROR, WARNING, INFO].iter().position(|s| *s == f.severity), f.subject.clone())
@@ -98,10 +99,8 @@ fn engines(found: &mut Vec<Finding>) -> Result<()> {
 }
 
 fn worker(found: &mut Vec<Finding>) -> Result<()> {
-    let jobs = spi::scalar::<i64>(
-        "SELECT pg_catalog.count(*) FROM _lake.job WHERE NOT paused",
-        &[],
-    )?;
+    let jobs =
+        spi::scalar::<i64>("SELECT pg_catalog.count(*) FROM _lake.job WHERE NOT paused", &[])?;
     let severity = if jobs > 0 { ERROR } else { INFO };
     // SAFETY: reads shared state.
     if unsafe { pgrx::pg_sys::RecoveryInProgress() } {
@@ -122,7 +121,8 @@ fn worker(found: &mut Vec<Finding>) -> Result<()> {
             remedy: if is_preloaded() {
                 "The server's log says why it ended; it starts again by itself.".into()
             } else {
-                "SELECT lake.start_worker(); and add lake_stores to shared_preload_libraries.".into()
+                "SELECT lake.start_worker(); and add lake_stores to shared_preload_libraries."
+                    .into()
             },
         });
     } else if !is_preloaded() {

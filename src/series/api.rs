@@ -111,10 +111,8 @@ pub fn series_define_metric(
 }
 
 /// What an ingest call returns: one row.
-type Counts = TableIterator<
-    'static,
-    (name!(accepted, i64), name!(duplicate, i64), name!(rejected, i64)),
->;
+type Counts =
+    TableIterator<'static, (name!(accepted, i64), name!(duplicate, i64), name!(rejected, i64))>;
 
 fn ingest_batch(
     store: &Store,

@@ -50,7 +50,9 @@ impl Backend {
         match store.engine.as_str() {
             "native" => Ok(Backend::Native),
             "timescaledb" => Ok(Backend::Hypertable),
-            other => Err(Error::internal(format!("unknown engine \"{other}\" of {}", store.relation))),
+            other => {
+                Err(Error::internal(format!("unknown engine \"{other}\" of {}", store.relation)))
+            }
         }
     }
 

@@ -166,7 +166,7 @@ pub fn adopt(
         cut_by(&column)?;
         Backend::Hypertable
     } else {
-        cut_by(&range_column(&relation)?)?;
+        cut_by(&range_column(&relation, time_column)?)?;
         Backend::Native
     };
     let width = adopted_width(backend, given, &mut options)?;
@@ -195,7 +195,9 @@ fn adopted_width(
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Object(given)) => given.clone(),
         Some(other) => {
-            return Err(Error::invalid_parameter(format!("options must be a JSON object, not {other}")));
+            return Err(Error::invalid_parameter(format!(
+                "options must be a JSON object, not {other}"
+            )));
         }
     };
     let interval = rest.remove("chunk_interval");
@@ -207,8 +209,10 @@ fn adopted_width(
     options::overlay(options, Some(&Value::Object(rest)))?;
     let Some(interval) = interval else { return Ok(None) };
     let Value::String(text) = interval else {
-        return Err(Error::invalid_parameter(format!("option \"chunk_interval\" can't be {interval}"))
-            .hint("It is an interval such as \"1 day\"."));
+        return Err(Error::invalid_parameter(format!(
+            "option \"chunk_interval\" can't be {interval}"
+        ))
+        .hint("It is an interval such as \"1 day\"."));
     };
     if backend == Backend::Hypertable {
         return Err(Error::unsupported("TimescaleDB makes the chunks of a hypertable itself")
@@ -235,27 +239,36 @@ fn column_type(table: &Relation, column: &str) -> Result<String> {
     })
 }
 
-/// The column that a table is partitioned by.
-fn range_column(table: &Relation) -> Result<String> {
+/// The column that a table is partitioned by; `wanted` is for the hint.
+fn range_column(table: &Relation, wanted: &str) -> Result<String> {
     let key = spi::rows(
         "SELECT p.partstrat::text, p.partnatts::int4, a.attname::text \
          FROM pg_catalog.pg_partitioned_table p \
          LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0] AND a.attnum > 0 \
          WHERE p.partrelid = $1",
         &[table.oid.into()],
-        |row| Ok((spi::need::<String>(row, 1)?, spi::need::<i32>(row, 2)?, spi::get::<String>(row, 3)?)),
+        |row| {
+            Ok((
+                spi::need::<String>(row, 1)?,
+                spi::need::<i32>(row, 2)?,
+                spi::get::<String>(row, 3)?,
+            ))
+        },
     )?;
     match key.into_iter().next() {
         Some((strategy, 1, Some(column))) if strategy == "r" => Ok(column),
         Some(_) => Err(Error::unsupported(format!(
             "{table} is not partitioned by range on a single column"
         ))
-        .hint("Series stores need one range key: PARTITION BY RANGE (ts).")),
+        .hint(format!("Series stores need one range key: PARTITION BY RANGE ({}).", names::ident(wanted)))),
         None => Err(Error::unsupported(format!("{table} is not cut into chunks"))
             .detail("It is neither a hypertable nor partitioned by range.")
             .hint(format!(
-                "With TimescaleDB: SELECT create_hypertable('{table}', by_range('ts'), migrate_data => true). \
-                 Without: make a table PARTITION BY RANGE (ts), insert the rows, adopt that one."
+                "With TimescaleDB: SELECT create_hypertable({}, by_range({}), migrate_data => true); \
+                 without it: make a table PARTITION BY RANGE ({}), insert the rows, adopt that one.",
+                names::literal(&table.to_string()),
+                names::literal(wanted),
+                names::ident(wanted),
             ))),
     }
 }

@@ -108,12 +108,8 @@ fn transition(
             None => {
                 // SAFETY: asks for the type of the aggregate's first argument.
                 let oid = unsafe { pg_sys::get_fn_expr_argtype((*fcinfo).flinfo, 1) };
-                let mut edge = Edge {
-                    ts,
-                    is_null: true,
-                    value: pg_sys::Datum::from(0),
-                    kind: Kind::of(oid),
-                };
+                let mut edge =
+                    Edge { ts, is_null: true, value: pg_sys::Datum::from(0), kind: Kind::of(oid) };
                 edge.set(ts, value.map(|v| v.datum()));
                 Internal::new(edge)
             }

@@ -136,7 +136,11 @@ fn undefined(store: &Store, series: &Series) -> Fault {
     Fault::new(
         "undefined_metric",
         "/metric",
-        format!("metric {} is not defined, and {} is strict", brief(&json!(series.metric)), store.relation),
+        format!(
+            "metric {} is not defined, and {} is strict",
+            brief(&json!(series.metric)),
+            store.relation
+        ),
     )
 }
 
@@ -154,7 +158,8 @@ fn time_fault(ts: Micros, earliest: Option<Micros>, latest: Option<Micros>) -> O
     if let Some(latest) = latest
         && ts > latest
     {
-        let message = format!("ts {} is after {}, the latest allowed", time_text(ts), time_text(latest));
+        let message =
+            format!("ts {} is after {}, the latest allowed", time_text(ts), time_text(latest));
         return Some(Fault::new("too_far_in_future", "/ts", message));
     }
     if let Some(earliest) = earliest
@@ -276,7 +281,11 @@ fn merge(
                 OnConflict::Replace => *kept = *later,
                 OnConflict::Error => faults.push((
                     later.point.ordinal,
-                    duplicate(batch, later, &format!("comes again, after point {}", kept.point.ordinal)),
+                    duplicate(
+                        batch,
+                        later,
+                        &format!("comes again, after point {}", kept.point.ordinal),
+                    ),
                 )),
             }
         }
@@ -341,7 +350,10 @@ fn write(
             .collect();
             for row in rows {
                 if !written.contains(&(row.series_id, row.point.ts)) {
-                    faults.push((row.point.ordinal, duplicate(batch, row, "is in the store already")));
+                    faults.push((
+                        row.point.ordinal,
+                        duplicate(batch, row, "is in the store already"),
+                    ));
                 }
             }
             Ok(written.len() as i64)
@@ -375,6 +387,7 @@ fn raise_first(
     };
     let others = match faults.len() - 1 {
         0 => String::new(),
+        1 => " One more point of the batch is bad.".to_owned(),
         n => format!(" {n} more points of the batch are bad."),
     };
     Err(Error::new(code, format!("{}, point {ordinal}: {}", store.relation, fault.message))
@@ -392,9 +405,12 @@ fn hint(code: &str, store: &Store) -> String {
                  (lake.series_define_metric)."
             )
         }
-        "undefined_metric" => format!("SELECT lake.series_define_metric('{table}', …), or set the option strict to false."),
+        "undefined_metric" => format!(
+            "SELECT lake.series_define_metric('{table}', …), or set the option strict to false."
+        ),
         "duplicate" => "With on_conflict => 'ignore' or 'replace' it is no fault.".into(),
-        _ => "With on_error => 'reject' good points are written and bad ones go to lake.rejects.".into(),
+        _ => "With on_error => 'reject' good points are written and bad ones go to lake.rejects."
+            .into(),
     }
 }
 

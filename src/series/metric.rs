@@ -35,7 +35,8 @@ pub fn define(store: &Store, definition: Definition<'_>) -> Result<()> {
     if definition.metric.is_empty() {
         return Err(Error::invalid_parameter("metric must not be empty"));
     }
-    for (name, bound) in [("min_value", definition.min_value), ("max_value", definition.max_value)] {
+    for (name, bound) in [("min_value", definition.min_value), ("max_value", definition.max_value)]
+    {
         if bound.is_some_and(f64::is_nan) {
             return Err(bad(&format!("{name} can't be NaN")));
         }
@@ -45,7 +46,8 @@ pub fn define(store: &Store, definition: Definition<'_>) -> Result<()> {
     {
         return Err(bad(&format!("min_value {min} is above max_value {max}")));
     }
-    for (name, limit) in [("max_future", definition.max_future), ("max_past", definition.max_past)] {
+    for (name, limit) in [("max_future", definition.max_future), ("max_past", definition.max_past)]
+    {
         if limit.is_some_and(|i| i.as_micros() < 0) {
             return Err(bad(&format!("{name} can't be negative")));
         }

@@ -113,7 +113,9 @@ pub fn ensure(store: &Store, instants: &[Micros]) -> Result<usize> {
                 wanted.len()
             ),
         )
-        .hint("Load it in parts that span less time, or make a store with a larger chunk_interval."));
+        .hint(
+            "Load it in parts that span less time, or make a store with a larger chunk_interval.",
+        ));
     }
     let may_insert = spi::cached_one::<bool>(
         "SELECT pg_catalog.has_table_privilege($1::pg_catalog.oid, 'INSERT')",

@@ -35,7 +35,9 @@ pub fn overlay(options: &mut Map<String, Value>, given: Option<&Value>) -> Resul
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Object(given)) => given,
         Some(other) => {
-            return Err(Error::invalid_parameter(format!("options must be a JSON object, not {other}")));
+            return Err(Error::invalid_parameter(format!(
+                "options must be a JSON object, not {other}"
+            )));
         }
     };
     for (key, value) in given {
@@ -56,7 +58,9 @@ pub fn overlay(options: &mut Map<String, Value>, given: Option<&Value>) -> Resul
         if !fits {
             return Err(Error::invalid_parameter(format!("option \"{key}\" can't be {value}"))
                 .hint(match key.as_str() {
-                    "max_future" | "max_past" => "It is an interval such as \"1 day\", or null for no limit.",
+                    "max_future" | "max_past" => {
+                        "It is an interval such as \"1 day\", or null for no limit."
+                    }
                     "max_series" => "It is a positive number, or null for no limit.",
                     "strict" => "It is true or false.",
                     _ => "It is a number from 0 to 1000.",

@@ -72,7 +72,11 @@ struct Interner<K> {
 }
 
 impl<K: std::hash::Hash + Eq> Interner<K> {
-    fn intern(&mut self, key: K, make: impl FnOnce() -> Result<Series, Fault>) -> Result<u32, Fault> {
+    fn intern(
+        &mut self,
+        key: K,
+        make: impl FnOnce() -> Result<Series, Fault>,
+    ) -> Result<u32, Fault> {
         if let Some(known) = self.seen.get(&key) {
             return known.clone();
         }
@@ -94,9 +98,11 @@ impl<'a> Batch<'a> {
         value: &'a Array<'b, f64>,
     ) -> Result<Self> {
         let count = ts.len();
-        for (name, len) in
-            [("metric", Some(metric.len())), ("tags", tags.map(Array::len)), ("value", Some(value.len()))]
-        {
+        for (name, len) in [
+            ("metric", Some(metric.len())),
+            ("tags", tags.map(Array::len)),
+            ("value", Some(value.len())),
+        ] {
             if let Some(len) = len
                 && len != count
             {
@@ -123,7 +129,8 @@ impl<'a> Batch<'a> {
             let ordinal = index as u32 + 1;
             let mut take = || -> Result<Point, Fault> {
                 let ts = checked_time(ts[index])?;
-                let metric = metric[index].ok_or_else(|| Fault::new("null_metric", "/metric", "metric is null"))?;
+                let metric = metric[index]
+                    .ok_or_else(|| Fault::new("null_metric", "/metric", "metric is null"))?;
                 let tags = match tags.as_ref().map(|tags| tags[index]) {
                     Some(None) => return Err(Fault::new("null_tags", "/tags", "tags are null")),
                     Some(Some(tags)) => Some(tags),
@@ -202,17 +209,24 @@ fn json_point(
             pointer: None,
         });
     };
-    if let Some(key) = fields.keys().find(|k| !matches!(k.as_str(), "ts" | "metric" | "tags" | "value")) {
+    if let Some(key) =
+        fields.keys().find(|k| !matches!(k.as_str(), "ts" | "metric" | "tags" | "value"))
+    {
         let pointer = format!("/{}", escape_pointer(key));
-        return Err(Fault::new("unknown_field", &pointer, format!("a point has no field {}", brief(&json!(key)))));
+        return Err(Fault::new(
+            "unknown_field",
+            &pointer,
+            format!("a point has no field {}", brief(&json!(key))),
+        ));
     }
     let ts = match fields.get("ts") {
         None | Some(Value::Null) => checked_time(None)?,
         Some(Value::String(text)) => match text.as_str() {
             "infinity" => checked_time(Some(Micros::MAX))?,
             "-infinity" => checked_time(Some(Micros::MIN))?,
-            text => text::parse(text)
-                .map_err(|e| Fault::new("bad_timestamp", "/ts", format!("ts {} {e}", brief(&json!(text)))))?,
+            text => text::parse(text).map_err(|e| {
+                Fault::new("bad_timestamp", "/ts", format!("ts {} {e}", brief(&json!(text))))
+            })?,
         },
         Some(other) => {
             return Err(Fault::new(
@@ -223,10 +237,16 @@ fn json_point(
         }
     };
     let metric = match fields.get("metric") {
-        None | Some(Value::Null) => return Err(Fault::new("null_metric", "/metric", "metric is null")),
+        None | Some(Value::Null) => {
+            return Err(Fault::new("null_metric", "/metric", "metric is null"));
+        }
         Some(Value::String(text)) => text,
         Some(other) => {
-            return Err(Fault::new("bad_metric", "/metric", format!("metric {} is not a text", brief(other))));
+            return Err(Fault::new(
+                "bad_metric",
+                "/metric",
+                format!("metric {} is not a text", brief(other)),
+            ));
         }
     };
     let tags = match fields.get("tags") {
@@ -244,7 +264,11 @@ fn json_point(
             text.parse().ok()
         }
         Some(other) => {
-            return Err(Fault::new("bad_value", "/value", format!("value {} is not a number", brief(other))));
+            return Err(Fault::new(
+                "bad_value",
+                "/value",
+                format!("value {} is not a number", brief(other)),
+            ));
         }
     };
     Ok(Point { ordinal, series, ts, value: checked_value(value)? })
@@ -264,9 +288,11 @@ fn checked_value(value: Option<f64>) -> Result<f64, Fault> {
     match value {
         None => Err(Fault::new("null_value", "/value", "value is null")),
         Some(value) if value.is_nan() => Err(Fault::new("nan", "/value", "value is NaN")),
-        Some(value) if value.is_infinite() => {
-            Err(Fault::new("infinite_value", "/value", format!("value is {}", json_text(&number(value)))))
-        }
+        Some(value) if value.is_infinite() => Err(Fault::new(
+            "infinite_value",
+            "/value",
+            format!("value is {}", json_text(&number(value))),
+        )),
         // Negative zero equals zero everywhere but in its text.
         Some(value) => Ok(value + 0.0),
     }

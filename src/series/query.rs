@@ -211,8 +211,9 @@ fn checked_tags(tags: &Value) -> Result<&Value> {
     if tags.is_object() {
         return Ok(tags);
     }
-    Err(Error::invalid_parameter(format!("tags must be a JSON object, not {tags}"))
-        .hint("'{\"host\": \"a\"}' selects the series that have this tag, whatever else they have."))
+    Err(Error::invalid_parameter(format!("tags must be a JSON object, not {tags}")).hint(
+        "'{\"host\": \"a\"}' selects the series that have this tag, whatever else they have.",
+    ))
 }
 
 /// Every bucket of the range for every series that has one: from `from` or the series' first bucket,
@@ -244,11 +245,11 @@ fn fill_gaps(
         }
         let present: Vec<_> = of_series.iter().map(|row| (row.ts, row.value)).collect();
         let series = first.series;
-        out.extend(
-            gapfill::fill(&present, &all, fill)
-                .into_iter()
-                .map(|(ts, value)| Row { ts, series, value }),
-        );
+        out.extend(gapfill::fill(&present, &all, fill).into_iter().map(|(ts, value)| Row {
+            ts,
+            series,
+            value,
+        }));
     }
     Ok(out)
 }

@@ -1,8 +1,8 @@
 //! `jsonb` as its bytes: tags of a million points repeat, so they are compared as they come and
 //! parsed once for each series.
 
-use pgrx::datum::{Datum, UnboxDatum};
 use pgrx::callconv::{Arg, ArgAbi};
+use pgrx::datum::{Datum, UnboxDatum};
 use pgrx::nullable::Nullable;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,

@@ -14,9 +14,9 @@ use std::collections::HashMap;
 
 /// The table of series of a metric store.
 pub fn series_table(store: &Store) -> Result<Relation> {
-    let oid = store.companion.ok_or_else(|| {
-        Error::internal(format!("{} has no table of series", store.relation))
-    })?;
+    let oid = store
+        .companion
+        .ok_or_else(|| Error::internal(format!("{} has no table of series", store.relation)))?;
     Relation::by_oid(oid)
 }
 

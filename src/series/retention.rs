@@ -78,7 +78,9 @@ pub fn plan(store: &Store, now: TimestampWithTimeZone) -> Result<Vec<Due>> {
             let chunk = chunks[position].clone();
             let reason = match reason {
                 Reason::TooOld => format!("older than {}", keep.unwrap_or_default()),
-                Reason::OverBudget => format!("store is over {} bytes", max_bytes.unwrap_or_default()),
+                Reason::OverBudget => {
+                    format!("store is over {} bytes", max_bytes.unwrap_or_default())
+                }
             };
             Ok(Due { blocked_by: blocked_by(store, &chunk)?, chunk, reason })
         })

@@ -23,8 +23,7 @@ fn tag(job_id: i64) -> Result<pg_sys::LOCKTAG> {
 
 fn acquire(tag: &pg_sys::LOCKTAG, session: bool, wait: bool) -> bool {
     // SAFETY: a well-formed tag.
-    let result =
-        unsafe { pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock as i32, session, !wait) };
+    let result = unsafe { pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock as i32, session, !wait) };
     result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
 }
 

@@ -47,9 +47,8 @@ pub fn is_preloaded() -> bool {
 /// Registers the launcher where the library is being preloaded.
 pub fn init() {
     // SAFETY: flags of this process, set before any library is loaded.
-    let (preloading, upgrading) = unsafe {
-        (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade)
-    };
+    let (preloading, upgrading) =
+        unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };
     if preloading && !upgrading {
         PRELOADED.store(true, Ordering::Relaxed);
         launcher::builder(None).load();

@@ -111,15 +111,11 @@ pub fn report(activity: Option<&str>) {
     unsafe {
         match &text {
             Some(text) => {
-                pg_sys::pgstat_report_activity(
-                    pg_sys::BackendState::STATE_RUNNING,
-                    text.as_ptr(),
-                );
+                pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr());
             }
-            None => pg_sys::pgstat_report_activity(
-                pg_sys::BackendState::STATE_IDLE,
-                std::ptr::null(),
-            ),
+            None => {
+                pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null())
+            }
         }
     }
 }
@@ -131,5 +127,9 @@ pub fn name(name: &str) {
 
 /// A line in the server's log.
 pub fn log(message: &str) {
-    pgrx::ereport!(PgLogLevel::LOG, pgrx::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, message.to_owned());
+    pgrx::ereport!(
+        PgLogLevel::LOG,
+        pgrx::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        message.to_owned()
+    );
 }

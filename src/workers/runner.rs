@@ -2,8 +2,8 @@
 //! a transaction of its own; [`run_now`] does the same in the caller's.
 
 use crate::access;
-use crate::catalog::run::{self, Failure, Run, Totals};
 use crate::catalog::Store;
+use crate::catalog::run::{self, Failure, Run, Totals};
 use crate::error::{Error, Result};
 use crate::regclass::RegClass;
 use crate::workers::actions::{self, Action, Progress, Step};

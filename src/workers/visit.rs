@@ -110,10 +110,8 @@ pub fn hold_extension() -> Result<bool> {
     if !there() {
         return Ok(false);
     }
-    let Some(table) = spi::one::<pg_sys::Oid>(
-        "SELECT pg_catalog.to_regclass('_lake.job')::pg_catalog.oid",
-        &[],
-    )?
+    let Some(table) =
+        spi::one::<pg_sys::Oid>("SELECT pg_catalog.to_regclass('_lake.job')::pg_catalog.oid", &[])?
     else {
         return Ok(false);
     };

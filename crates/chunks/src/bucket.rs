@@ -136,9 +136,7 @@ impl<F: Fn(Micros) -> Micros> Buckets<F> {
     /// What the local clock reads at the boundary at or before it reads `local`.
     fn local_start(&self, local: Micros) -> Micros {
         match self.width {
-            Width::Clock(width) => {
-                self.origin + (local - self.origin).div_euclid(width) * width
-            }
+            Width::Clock(width) => self.origin + (local - self.origin).div_euclid(width) * width,
             Width::Months(months) => {
                 let origin = month_number(self.origin);
                 month_start(origin + (month_number(local) - origin).div_euclid(months) * months)

@@ -31,7 +31,11 @@ impl Fill {
 /// The rows of one series with every bucket of `buckets` in them. `rows` and `buckets` are sorted by
 /// time; a row whose time is no bucket of the list is left out. A row that is there but null (a rate
 /// of one sample, say) is filled like one that is missing.
-pub fn fill(rows: &[(Micros, Option<f64>)], buckets: &[Micros], how: Fill) -> Vec<(Micros, Option<f64>)> {
+pub fn fill(
+    rows: &[(Micros, Option<f64>)],
+    buckets: &[Micros],
+    how: Fill,
+) -> Vec<(Micros, Option<f64>)> {
     let mut out: Vec<(Micros, Option<f64>)> = Vec::with_capacity(buckets.len());
     let mut rows = rows.iter().peekable();
     for &bucket in buckets {

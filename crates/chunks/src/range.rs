@@ -64,7 +64,8 @@ impl Width {
     /// what Postgres can hold it is cut off there.
     pub fn range_of(self, instant: Micros) -> Range {
         let width = i128::from(self.0);
-        let start = i128::from(MONDAY) + (i128::from(instant) - i128::from(MONDAY)).div_euclid(width) * width;
+        let start = i128::from(MONDAY)
+            + (i128::from(instant) - i128::from(MONDAY)).div_euclid(width) * width;
         let clamp = |x: i128| x.clamp(i128::from(MIN_INSTANT), i128::from(END_INSTANT)) as Micros;
         Range { start: clamp(start), end: clamp(start + width) }
     }

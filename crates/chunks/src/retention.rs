@@ -82,10 +82,7 @@ mod tests {
         let policy = |max| Policy { keep_from: None, max_bytes: Some(max), now: 25 };
         assert_eq!(plan(&chunks, &policy(15)), []);
         assert_eq!(plan(&chunks, &policy(14)), [(0, Reason::OverBudget)]);
-        assert_eq!(
-            plan(&chunks, &policy(0)),
-            [(0, Reason::OverBudget), (1, Reason::OverBudget)]
-        );
+        assert_eq!(plan(&chunks, &policy(0)), [(0, Reason::OverBudget), (1, Reason::OverBudget)]);
     }
 
     #[test]

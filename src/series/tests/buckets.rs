@@ -12,8 +12,22 @@ mod tests {
         run("CREATE TABLE moments AS
              SELECT '2024-01-01'::timestamptz + i * interval '1 hour 7 minutes 13.5 s' AS ts
              FROM generate_series(0, 15000) i");
-        for zone in ["UTC", "Europe/Berlin", "America/New_York", "America/Havana", "Asia/Beirut", "Asia/Kathmandu", "Australia/Lord_Howe"] {
-            for (width, unit) in [("1 day", "day"), ("1 week", "week"), ("1 month", "month"), ("3 months", "quarter"), ("1 year", "year")] {
+        for zone in [
+            "UTC",
+            "Europe/Berlin",
+            "America/New_York",
+            "America/Havana",
+            "Asia/Beirut",
+            "Asia/Kathmandu",
+            "Australia/Lord_Howe",
+        ] {
+            for (width, unit) in [
+                ("1 day", "day"),
+                ("1 week", "week"),
+                ("1 month", "month"),
+                ("3 months", "quarter"),
+                ("1 year", "year"),
+            ] {
                 let wrong = all(&format!(
                     "SELECT ts, lake.bucket('{width}', ts, '{zone}') b, date_trunc('{unit}', ts, '{zone}') d
                      FROM moments WHERE lake.bucket('{width}', ts, '{zone}') <> date_trunc('{unit}', ts, '{zone}') LIMIT 3"
@@ -40,9 +54,15 @@ mod tests {
     #[pg_test]
     fn bucket_follows_the_session_zone_and_origin() {
         run("SET LOCAL TimeZone = 'Europe/Berlin'");
-        assert_eq!(text("SELECT lake.bucket('1 day', '2026-03-29 12:00+00')").as_deref(), Some("2026-03-29 00:00:00+01"));
         assert_eq!(
-            text("SELECT lake.bucket('6 hours', '2026-03-01 12:00+00', 'UTC', '2026-01-01 01:00+00')").as_deref(),
+            text("SELECT lake.bucket('1 day', '2026-03-29 12:00+00')").as_deref(),
+            Some("2026-03-29 00:00:00+01")
+        );
+        assert_eq!(
+            text(
+                "SELECT lake.bucket('6 hours', '2026-03-01 12:00+00', 'UTC', '2026-01-01 01:00+00')"
+            )
+            .as_deref(),
             Some("2026-03-01 08:00:00+01")
         );
         assert_eq!(text("SELECT lake.bucket('1 day', 'infinity')").as_deref(), Some("infinity"));
@@ -61,8 +81,11 @@ mod tests {
              SET LOCAL min_parallel_table_scan_size = 0; SET LOCAL max_parallel_workers_per_gather = 2");
         let query = "SELECT g, lake.first(t, ts), lake.last(t, ts), lake.last(n, ts), lake.first(d, ts), lake.last(a, ts) FROM f GROUP BY g";
         let plan = Spi::connect(|client| {
-            client.select(&format!("EXPLAIN {query}"), None, &[]).unwrap()
-                .filter_map(|row| row.get::<String>(1).unwrap()).collect::<String>()
+            client
+                .select(&format!("EXPLAIN {query}"), None, &[])
+                .unwrap()
+                .filter_map(|row| row.get::<String>(1).unwrap())
+                .collect::<String>()
         });
         assert!(plan.contains("Partial"), "{plan}");
         assert_eq!(
@@ -81,7 +104,9 @@ mod tests {
         run("CREATE TABLE f(v text, ts timestamptz);
              INSERT INTO f VALUES ('no time', NULL), (NULL, '2026-01-03'), ('a', '2026-01-01'), ('b', '2026-01-02')");
         assert_eq!(
-            all("SELECT lake.first(v, ts), lake.last(v, ts), lake.last(v, ts) FILTER (WHERE v IS NOT NULL) FROM f"),
+            all(
+                "SELECT lake.first(v, ts), lake.last(v, ts), lake.last(v, ts) FILTER (WHERE v IS NOT NULL) FROM f"
+            ),
             "(a,,b)"
         );
         assert_eq!(all("SELECT lake.first(v, ts) FROM f WHERE ts IS NULL"), "()");

@@ -30,7 +30,9 @@ mod tests {
     }
 
     fn chunks(store: &str) -> String {
-        all(&format!("SELECT chunk FROM lake.chunks WHERE store = '{store}'::regclass ORDER BY range_start"))
+        all(&format!(
+            "SELECT chunk FROM lake.chunks WHERE store = '{store}'::regclass ORDER BY range_start"
+        ))
     }
 
     #[pg_test]
@@ -38,19 +40,34 @@ mod tests {
         run("SELECT lake.series_create('s', '6 hours', 'native', '{\"chunks_ahead\": 2}')");
         let count = || text("SELECT count(*) FROM lake.chunks").unwrap();
         assert_eq!(count(), "3");
-        assert_eq!(text("SELECT string_agg(state, ',' ORDER BY range_start) FROM lake.chunks").as_deref(), Some("open,ahead,ahead"));
+        assert_eq!(
+            text("SELECT string_agg(state, ',' ORDER BY range_start) FROM lake.chunks").as_deref(),
+            Some("open,ahead,ahead")
+        );
         let store = find("s");
-        assert!(matches!(jobs::make_chunks(&store, &json!({}), now_plus("0")).unwrap(), Step::Idle));
+        assert!(matches!(
+            jobs::make_chunks(&store, &json!({}), now_plus("0")).unwrap(),
+            Step::Idle
+        ));
         // A day later four chunks have passed; one for then, and two ahead, are one more than half there.
         let mut made = 0;
-        while let Step::Done(progress) = jobs::make_chunks(&store, &json!({}), now_plus("1 day")).unwrap() {
+        while let Step::Done(progress) =
+            jobs::make_chunks(&store, &json!({}), now_plus("1 day")).unwrap()
+        {
             assert!(progress.subject.contains("s from "), "{}", progress.subject);
             made += 1;
         }
         assert_eq!(made, 3);
         assert_eq!(count(), "6");
-        assert_eq!(text("SELECT schedule FROM lake.jobs WHERE action = 'make_chunks'").as_deref(), Some("01:00:00"));
-        assert_eq!(text("SELECT count(DISTINCT relowner) FROM pg_class WHERE relname LIKE 's\\_p%'").as_deref(), Some("1"));
+        assert_eq!(
+            text("SELECT schedule FROM lake.jobs WHERE action = 'make_chunks'").as_deref(),
+            Some("01:00:00")
+        );
+        assert_eq!(
+            text("SELECT count(DISTINCT relowner) FROM pg_class WHERE relname LIKE 's\\_p%'")
+                .as_deref(),
+            Some("1")
+        );
     }
 
     #[pg_test]
@@ -64,17 +81,24 @@ mod tests {
             assert_eq!(planned.split(' ').count(), 6, "{engine}: {planned}");
             let found = find(store);
             let mut dropped = Vec::new();
-            while let Step::Done(progress) = jobs::retention(&found, &json!({}), now_plus("0")).unwrap() {
+            while let Step::Done(progress) =
+                jobs::retention(&found, &json!({}), now_plus("0")).unwrap()
+            {
                 assert!(progress.bytes_before > 0 && progress.bytes_after == 0);
                 dropped.push(progress.subject);
             }
-            let shown: Vec<String> = planned.split(' ').map(|c| c.trim_matches(['(', ')']).to_owned()).collect();
-            let dropped: Vec<String> = dropped.iter().map(|d| d.trim_start_matches("public.").to_owned()).collect();
+            let shown: Vec<String> =
+                planned.split(' ').map(|c| c.trim_matches(['(', ')']).to_owned()).collect();
+            let dropped: Vec<String> =
+                dropped.iter().map(|d| d.trim_start_matches("public.").to_owned()).collect();
             assert_eq!(dropped, shown);
             assert_eq!(plan(), "");
             assert_eq!(chunks(store), before.replace(&format!("{planned} "), ""));
             assert_eq!(
-                text(&format!("SELECT count(*) FROM {store} WHERE ts >= now() - interval '3 days'")).as_deref(),
+                text(&format!(
+                    "SELECT count(*) FROM {store} WHERE ts >= now() - interval '3 days'"
+                ))
+                .as_deref(),
                 Some("4")
             );
             run(&format!("SELECT lake.series_set_retention('{store}', NULL)"));
@@ -86,7 +110,10 @@ mod tests {
     fn a_budget_drops_the_oldest_and_stops() {
         on_both("{}", |_, store| {
             fill_days(store, 4);
-            let bytes = text(&format!("SELECT sum(bytes) - 1 FROM lake.chunks WHERE store = '{store}'::regclass")).unwrap();
+            let bytes = text(&format!(
+                "SELECT sum(bytes) - 1 FROM lake.chunks WHERE store = '{store}'::regclass"
+            ))
+            .unwrap();
             run(&format!("SELECT lake.series_set_retention('{store}', NULL, {bytes})"));
             assert_eq!(
                 all(&format!("SELECT range_start = (SELECT min(range_start) FROM lake.chunks WHERE store = '{store}'::regclass) AS oldest, reason
@@ -109,9 +136,15 @@ mod tests {
         run("SELECT lake.series_set_retention('s', '3 days')");
         let oldest = text("SELECT chunk FROM lake.series_plan_retention('s') LIMIT 1").unwrap();
         run(&format!("CREATE VIEW keeps AS SELECT * FROM {oldest}"));
-        assert_eq!(all("SELECT blocked_by FROM lake.series_plan_retention('s')"), "(\"view keeps reads the chunk\") ()");
+        assert_eq!(
+            all("SELECT blocked_by FROM lake.series_plan_retention('s')"),
+            "(\"view keeps reads the chunk\") ()"
+        );
         let store = find("s");
-        assert!(matches!(jobs::retention(&store, &json!({}), now_plus("0")).unwrap(), Step::Done(_)));
+        assert!(matches!(
+            jobs::retention(&store, &json!({}), now_plus("0")).unwrap(),
+            Step::Done(_)
+        ));
         assert!(matches!(jobs::retention(&store, &json!({}), now_plus("0")).unwrap(), Step::Idle));
         assert_eq!(text(&format!("SELECT count(*) FROM {oldest}")).as_deref(), Some("1"));
     }
@@ -146,17 +179,32 @@ mod tests {
                 let name = name.replace("ble", &format!("ble{engine}")).replace('x', &engine[..1]);
                 run(&format!("SELECT lake.series_create($q${name}$q$, '1 hour', '{engine}')"));
                 assert_eq!(
-                    all(&format!("SELECT * FROM lake.series_ingest($q${name}$q$, ARRAY[now(), now() - interval '40 days'], ARRAY['m', 'm'], NULL, ARRAY[1, 2])")),
+                    all(&format!(
+                        "SELECT * FROM lake.series_ingest($q${name}$q$, ARRAY[now(), now() - interval '40 days'], ARRAY['m', 'm'], NULL, ARRAY[1, 2])"
+                    )),
                     "(2,0,0)"
                 );
-                assert_eq!(text(&format!("SELECT count(*) FROM lake.series_query($q${name}$q$, 'm')")).as_deref(), Some("2"));
+                assert_eq!(
+                    text(&format!("SELECT count(*) FROM lake.series_query($q${name}$q$, 'm')"))
+                        .as_deref(),
+                    Some("2")
+                );
                 run(&format!("SELECT lake.series_set_retention($q${name}$q$, '1 day')"));
                 let store = find(&name);
-                assert!(matches!(jobs::retention(&store, &json!({}), now_plus("0")).unwrap(), Step::Done(_)), "{name}");
+                assert!(
+                    matches!(
+                        jobs::retention(&store, &json!({}), now_plus("0")).unwrap(),
+                        Step::Done(_)
+                    ),
+                    "{name}"
+                );
                 assert_eq!(text(&format!("SELECT count(*) FROM {name}")).as_deref(), Some("1"));
                 // 63 bytes can be used once only.
                 run(&format!("ALTER TABLE {name} RENAME TO \"renamed {engine}\""));
-                run(&format!("SELECT lake.drop_store('{}\"renamed {engine}\"'::regclass)", if name.contains("ird") { "\"we\"\"ird.Schema\"." } else { "" }));
+                run(&format!(
+                    "SELECT lake.drop_store('{}\"renamed {engine}\"'::regclass)",
+                    if name.contains("ird") { "\"we\"\"ird.Schema\"." } else { "" }
+                ));
             }
         }
         assert_eq!(text("SELECT count(*) FROM lake.stores").as_deref(), Some("0"));
@@ -165,7 +213,9 @@ mod tests {
     #[pg_test]
     fn names_cut_to_the_same_stay_apart() {
         let base = "n".repeat(61);
-        run(&format!("SELECT lake.series_create('{base}a', '1 hour', 'native'); SELECT lake.series_create('{base}b', '1 hour', 'native')"));
+        run(&format!(
+            "SELECT lake.series_create('{base}a', '1 hour', 'native'); SELECT lake.series_create('{base}b', '1 hour', 'native')"
+        ));
         assert_eq!(text("SELECT count(DISTINCT chunk::text) = count(*) AND max(octet_length(chunk::text)) <= 63 AND count(*) = 8 FROM lake.chunks").as_deref(), Some("true"));
     }
 
@@ -201,14 +251,25 @@ mod tests {
              INSERT INTO hyper VALUES ('2020-01-05', 1, 1), ('2020-02-05', 1, 1), (now(), 1, 1);
              SET LOCAL TimeZone = 'America/New_York'");
         for table in ["parts", "hyper"] {
-            run(&format!("SELECT lake.series_adopt('{table}', 'at', '{{device}}', '{{at}}'); SELECT lake.series_set_retention('{table}', '1 year')"));
-            assert_eq!(text(&format!("SELECT count(*) FROM lake.series_plan_retention('{table}')")).as_deref(), Some("2"));
+            run(&format!(
+                "SELECT lake.series_adopt('{table}', 'at', '{{device}}', '{{at}}'); SELECT lake.series_set_retention('{table}', '1 year')"
+            ));
+            assert_eq!(
+                text(&format!("SELECT count(*) FROM lake.series_plan_retention('{table}')"))
+                    .as_deref(),
+                Some("2")
+            );
             let store = find(table);
-            while matches!(jobs::retention(&store, &json!({}), now_plus("0")).unwrap(), Step::Done(_)) {}
+            while matches!(
+                jobs::retention(&store, &json!({}), now_plus("0")).unwrap(),
+                Step::Done(_)
+            ) {}
             assert_eq!(text(&format!("SELECT count(*) FROM {table}")).as_deref(), Some("1"));
             assert_eq!(failure(&format!("SELECT lake.series_latest('{table}')")).0, "0A000");
         }
-        run("RESET TimeZone; CREATE TABLE plain(at timestamptz, v int); CREATE TABLE two(a timestamptz, b int) PARTITION BY RANGE (a, b)");
+        run(
+            "RESET TimeZone; CREATE TABLE plain(at timestamptz, v int); CREATE TABLE two(a timestamptz, b int) PARTITION BY RANGE (a, b)",
+        );
         for (call, state) in [
             ("lake.series_adopt('plain', 'at')", "0A000"),
             ("lake.series_adopt('two', 'a')", "0A000"),

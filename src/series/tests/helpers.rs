@@ -13,12 +13,14 @@ pub fn run(sql: &str) {
 
 /// The first column of the first row as text.
 pub fn text(sql: &str) -> Option<String> {
-    Spi::get_one::<String>(&format!("SELECT ({sql})::text")).unwrap_or_else(|e| panic!("{sql}: {e}"))
+    Spi::get_one::<String>(&format!("SELECT ({sql})::text"))
+        .unwrap_or_else(|e| panic!("{sql}: {e}"))
 }
 
 /// The rows of a query as one text, `(a,b)` by `(c,d)`.
 pub fn all(sql: &str) -> String {
-    text(&format!("SELECT coalesce(string_agg(q::text, ' '), '') FROM ({sql}) q")).unwrap_or_default()
+    text(&format!("SELECT coalesce(string_agg(q::text, ' '), '') FROM ({sql}) q"))
+        .unwrap_or_default()
 }
 
 /// SQLSTATE and message of a statement that must fail.
@@ -28,8 +30,7 @@ pub fn failure(sql: &str) -> (String, String) {
              BEGIN EXECUTE sql; RETURN NULL;
              EXCEPTION WHEN OTHERS THEN RETURN ARRAY[SQLSTATE, SQLERRM]; END $$");
     }
-    let found: Result<Option<Vec<String>>> =
-        spi::one("SELECT pg_temp.failure($1)", &[sql.into()]);
+    let found: Result<Option<Vec<String>>> = spi::one("SELECT pg_temp.failure($1)", &[sql.into()]);
     match found.ok().flatten().map(<[String; 2]>::try_from) {
         Some(Ok([state, message])) => (state, message),
         _ => panic!("did not fail: {sql}"),
@@ -43,7 +44,8 @@ pub fn on_both(options: &str, test: impl Fn(&str, &str)) {
         let store = format!("s_{engine}");
         run(&format!("SELECT lake.series_create('{store}', '1 day', '{engine}', '{options}')"));
         assert_eq!(
-            text(&format!("SELECT engine FROM lake.stores WHERE store = '{store}'::regclass")).as_deref(),
+            text(&format!("SELECT engine FROM lake.stores WHERE store = '{store}'::regclass"))
+                .as_deref(),
             Some(engine)
         );
         test(engine, &store);

@@ -25,8 +25,10 @@ mod tests {
                              {"ts": "2026-01-02T00:00:00.5Z", "metric": "m", "value": 3}]"#;
             assert_eq!(ingest(store, points, ""), "(1,1,0)");
             assert_eq!(
-                all(&format!("SELECT s.metric, s.tags, p.ts AT TIME ZONE 'UTC' AS ts, p.value FROM {store} p
-                              JOIN {store}_series s USING (series_id) ORDER BY p.ts, s.series_id")),
+                all(&format!(
+                    "SELECT s.metric, s.tags, p.ts AT TIME ZONE 'UTC' AS ts, p.value FROM {store} p
+                              JOIN {store}_series s USING (series_id) ORDER BY p.ts, s.series_id"
+                )),
                 r#"(m,"{""h"": ""a""}","2026-01-01 00:00:00",1) (m,{},"2026-01-02 00:00:00",2.5) (m,{},"2026-01-02 00:00:00.5",3)"#
             );
         });
@@ -49,9 +51,14 @@ mod tests {
             assert_eq!(state, "23505");
             assert!(message.contains("point 2"), "{message}");
             let more = points.replace("00:00:01Z", "00:00:02Z");
-            assert_eq!(ingest(store, &more, ", on_conflict => 'error', on_error => 'reject'"), "(1,0,2)");
             assert_eq!(
-                all(&format!("SELECT ordinal, code FROM lake.rejects WHERE store = '{store}'::regclass ORDER BY ordinal")),
+                ingest(store, &more, ", on_conflict => 'error', on_error => 'reject'"),
+                "(1,0,2)"
+            );
+            assert_eq!(
+                all(&format!(
+                    "SELECT ordinal, code FROM lake.rejects WHERE store = '{store}'::regclass ORDER BY ordinal"
+                )),
                 "(1,duplicate) (2,duplicate)"
             );
             assert_eq!(values(), "(2) (3) (3)");
@@ -68,36 +75,53 @@ mod tests {
                 (format!(r#"{{{good}, "value": 1, "valeu": 2}}"#), "unknown_field"),
                 (r#"{"metric": "m", "value": 1}"#.into(), "null_ts"),
                 (r#"{"ts": 1767225600, "metric": "m", "value": 1}"#.into(), "bad_timestamp"),
-                (r#"{"ts": "2026-01-01T00:00:00", "metric": "m", "value": 1}"#.into(), "bad_timestamp"),
+                (
+                    r#"{"ts": "2026-01-01T00:00:00", "metric": "m", "value": 1}"#.into(),
+                    "bad_timestamp",
+                ),
                 (r#"{"ts": "infinity", "metric": "m", "value": 1}"#.into(), "infinite_timestamp"),
                 (format!(r#"{{"ts": "{far}", "metric": "m", "value": 1}}"#), "too_far_in_future"),
                 (r#"{"ts": "1970-01-01T00:00:00Z", "metric": "m", "value": 1}"#.into(), "too_old"),
                 (r#"{"ts": "2026-01-01T00:00:00Z", "value": 1}"#.into(), "null_metric"),
-                (r#"{"ts": "2026-01-01T00:00:00Z", "metric": "", "value": 1}"#.into(), "bad_metric"),
+                (
+                    r#"{"ts": "2026-01-01T00:00:00Z", "metric": "", "value": 1}"#.into(),
+                    "bad_metric",
+                ),
                 (r#"{"ts": "2026-01-01T00:00:00Z", "metric": 1, "value": 1}"#.into(), "bad_metric"),
                 (format!(r#"{{{good}, "tags": null, "value": 1}}"#), "null_tags"),
                 (format!(r#"{{{good}, "tags": [], "value": 1}}"#), "tags_not_object"),
                 (format!(r#"{{{good}, "tags": {{"a/b": 1}}, "value": 1}}"#), "tag_not_text"),
-                (format!(r#"{{{good}, "tags": {{"a": "{}"}}, "value": 1}}"#, "x".repeat(3000)), "tags_too_large"),
+                (
+                    format!(r#"{{{good}, "tags": {{"a": "{}"}}, "value": 1}}"#, "x".repeat(3000)),
+                    "tags_too_large",
+                ),
                 (format!("{{{good}}}"), "null_value"),
                 (format!(r#"{{{good}, "value": "1"}}"#), "bad_value"),
                 (format!(r#"{{{good}, "value": "NaN"}}"#), "nan"),
                 (format!(r#"{{{good}, "value": "-Infinity"}}"#), "infinite_value"),
             ];
-            let batch = format!("[{}]", cases.iter().map(|c| c.0.as_str()).collect::<Vec<_>>().join(","));
-            assert_eq!(ingest(store, &batch, ", on_error => 'reject'"), format!("(0,0,{})", cases.len()));
+            let batch =
+                format!("[{}]", cases.iter().map(|c| c.0.as_str()).collect::<Vec<_>>().join(","));
+            assert_eq!(
+                ingest(store, &batch, ", on_error => 'reject'"),
+                format!("(0,0,{})", cases.len())
+            );
             let codes = Spi::connect(|client| {
                 client.select(&format!("SELECT code FROM lake.rejects WHERE store = '{store}'::regclass ORDER BY ordinal"), None, &[])
                     .unwrap().filter_map(|row| row.get::<String>(1).unwrap()).collect::<Vec<_>>()
             });
             assert_eq!(codes, cases.iter().map(|c| c.1.to_owned()).collect::<Vec<_>>());
             assert_eq!(
-                all(&format!("SELECT pointer FROM lake.rejects WHERE store = '{store}'::regclass AND code = 'tag_not_text'")),
+                all(&format!(
+                    "SELECT pointer FROM lake.rejects WHERE store = '{store}'::regclass AND code = 'tag_not_text'"
+                )),
                 "(/tags/a~1b)"
             );
             // Each alone raises, and nothing is written, not even a chunk or a series.
             for (point, code) in &cases {
-                let (state, message) = failure(&format!("SELECT lake.series_ingest('{store}', $j$[{point}]$j$::jsonb)"));
+                let (state, message) = failure(&format!(
+                    "SELECT lake.series_ingest('{store}', $j$[{point}]$j$::jsonb)"
+                ));
                 assert!(matches!(state.as_str(), "22023" | "22004" | "22000"), "{code}: {state}");
                 assert!(message.contains(&format!("{store}, point 1: ")), "{message}");
             }
@@ -119,16 +143,34 @@ mod tests {
             );
             assert_eq!(all(&format!("SELECT * FROM {batch}, 'reject')")), "(0,0,6)");
             assert_eq!(
-                all(&format!("SELECT code FROM lake.rejects WHERE store = '{store}'::regclass ORDER BY ordinal")),
+                all(&format!(
+                    "SELECT code FROM lake.rejects WHERE store = '{store}'::regclass ORDER BY ordinal"
+                )),
                 "(null_ts) (null_metric) (null_tags) (null_value) (infinite_timestamp) (nan)"
             );
             assert_eq!(failure(&format!("SELECT {batch})")).0, "22004");
-            let (state, message) =
-                failure(&format!("SELECT lake.series_ingest('{store}', ARRAY[now()], ARRAY['a', 'b'], NULL, ARRAY[1.0])"));
-            assert_eq!((state.as_str(), message.as_str()), ("2202E", "ts has 1 entries, metric has 2"));
-            assert_eq!(failure(&format!("SELECT lake.series_ingest('{store}', NULL::jsonb)")).0, "22004");
-            assert_eq!(failure(&format!("SELECT lake.series_ingest('{store}', '[]'::jsonb, 'maybe')")).0, "22023");
-            assert_eq!(failure(&format!("SELECT lake.series_ingest('{store}', '[]'::jsonb, on_conflict => 'x')")).0, "22023");
+            let (state, message) = failure(&format!(
+                "SELECT lake.series_ingest('{store}', ARRAY[now()], ARRAY['a', 'b'], NULL, ARRAY[1.0])"
+            ));
+            assert_eq!(
+                (state.as_str(), message.as_str()),
+                ("2202E", "ts has 1 entries, metric has 2")
+            );
+            assert_eq!(
+                failure(&format!("SELECT lake.series_ingest('{store}', NULL::jsonb)")).0,
+                "22004"
+            );
+            assert_eq!(
+                failure(&format!("SELECT lake.series_ingest('{store}', '[]'::jsonb, 'maybe')")).0,
+                "22023"
+            );
+            assert_eq!(
+                failure(&format!(
+                    "SELECT lake.series_ingest('{store}', '[]'::jsonb, on_conflict => 'x')"
+                ))
+                .0,
+                "22023"
+            );
             assert_eq!(ingest(store, "[]", ""), "(0,0,0)");
         });
     }
@@ -141,9 +183,13 @@ mod tests {
                  SELECT lake.series_define_metric('{store}', 'hits', kind => 'counter', max_past => '1 hour', max_future => '1 minute')"
             ));
             let point = |metric: &str, ts: &str, tags: &str, value: &str| {
-                format!(r#"{{"ts": "{ts}", "metric": "{metric}", "tags": {tags}, "value": {value}}}"#)
+                format!(
+                    r#"{{"ts": "{ts}", "metric": "{metric}", "tags": {tags}, "value": {value}}}"#
+                )
             };
-            let now = text("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')").unwrap();
+            let now =
+                text("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
+                    .unwrap();
             let soon = text("SELECT to_char(now() AT TIME ZONE 'UTC' + interval '1 hour', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')").unwrap();
             let batch = [
                 point("temp", &now, r#"{"room": "a"}"#, "20"),
@@ -159,21 +205,41 @@ mod tests {
             let points = format!("[{}]", batch.join(","));
             assert_eq!(ingest(store, &points, ", on_error => 'reject'"), "(1,0,8)");
             assert_eq!(
-                all(&format!("SELECT ordinal, code FROM lake.rejects WHERE store = '{store}'::regclass ORDER BY ordinal")),
+                all(&format!(
+                    "SELECT ordinal, code FROM lake.rejects WHERE store = '{store}'::regclass ORDER BY ordinal"
+                )),
                 "(2,below_minimum) (3,above_maximum) (4,unknown_tag) (5,too_many_series) (6,negative_counter) (7,too_old) (8,too_far_in_future) (9,undefined_metric)"
             );
             // Rejects are taken again once the rules allow them. Two of the five are of a time that is
             // there already.
-            run(&format!("SELECT lake.series_set_options('{store}', '{{\"strict\": false}}');
-                          SELECT lake.series_define_metric('{store}', 'temp', min_value => -100)"));
+            run(&format!(
+                "SELECT lake.series_set_options('{store}', '{{\"strict\": false}}');
+                          SELECT lake.series_define_metric('{store}', 'temp', min_value => -100)"
+            ));
             assert_eq!(
-                all(&format!("SELECT (lake.replay_rejects(store, batch)).accepted FROM lake.rejects WHERE store = '{store}'::regclass LIMIT 1")),
+                all(&format!(
+                    "SELECT (lake.replay_rejects(store, batch)).accepted FROM lake.rejects WHERE store = '{store}'::regclass LIMIT 1"
+                )),
                 "(5)"
             );
-            for wrong in ["kind => 'thing'", "min_value => 2, max_value => 1", "max_series => 0", "max_past => '-1 day'", "min_value => 'NaN'"] {
-                assert_eq!(failure(&format!("SELECT lake.series_define_metric('{store}', 'x', {wrong})")).0, "22023", "{wrong}");
+            for wrong in [
+                "kind => 'thing'",
+                "min_value => 2, max_value => 1",
+                "max_series => 0",
+                "max_past => '-1 day'",
+                "min_value => 'NaN'",
+            ] {
+                assert_eq!(
+                    failure(&format!("SELECT lake.series_define_metric('{store}', 'x', {wrong})"))
+                        .0,
+                    "22023",
+                    "{wrong}"
+                );
             }
-            assert_eq!(failure(&format!("SELECT lake.series_define_metric('{store}', NULL)")).0, "22004");
+            assert_eq!(
+                failure(&format!("SELECT lake.series_define_metric('{store}', NULL)")).0,
+                "22004"
+            );
         });
     }
 
@@ -188,10 +254,19 @@ mod tests {
             (r#"{"chunks_ahead": 9999}"#, "22023"),
             ("[]", "22023"),
         ] {
-            assert_eq!(failure(&format!("SELECT lake.series_create('x', options => '{options}')")).0, state, "{options}");
+            assert_eq!(
+                failure(&format!("SELECT lake.series_create('x', options => '{options}')")).0,
+                state,
+                "{options}"
+            );
         }
         for key in crate::series::options::known() {
-            assert!(failure("SELECT lake.series_create('x', options => '{\"nope\": 1}')").1.contains("nope"), "{key}");
+            assert!(
+                failure("SELECT lake.series_create('x', options => '{\"nope\": 1}')")
+                    .1
+                    .contains("nope"),
+                "{key}"
+            );
         }
     }
 
@@ -207,10 +282,16 @@ mod tests {
             assert_eq!(all(&sql), "(199,0,0)", "{engine}");
             // The whole history in one call would take a chunk for each of 12,000 days.
             if engine == "native" {
-                assert_eq!(failure(&sql.replace("90 days", "1 day").replace("(199", "")).0, "54000");
+                assert_eq!(
+                    failure(&sql.replace("90 days", "1 day").replace("(199", "")).0,
+                    "54000"
+                );
             }
             run(&format!("SELECT lake.series_set_options('{store}', '{{\"max_past\": null}}')"));
-            assert_eq!(ingest(store, r#"[{"ts": "1850-06-01T00:00:00Z", "metric": "m", "value": 1}]"#, ""), "(1,0,0)");
+            assert_eq!(
+                ingest(store, r#"[{"ts": "1850-06-01T00:00:00Z", "metric": "m", "value": 1}]"#, ""),
+                "(1,0,0)"
+            );
         });
     }
 }

@@ -8,8 +8,8 @@ mod tests {
     use super::*;
     use crate::names::Relation;
     use crate::regclass::RegClass;
-    use crate::series::query::{Aggregate, Query, statement};
     use crate::series::options;
+    use crate::series::query::{Aggregate, Query, statement};
     use pgrx::datum::{Interval, TimestampWithTimeZone};
     use serde_json::json;
 
@@ -70,15 +70,21 @@ mod tests {
             ));
             // 30 in the first hour; then 60, a reset to 5, and 3 more.
             assert_eq!(
-                all(&format!("SELECT value FROM lake.series_query('{store}', 'c', bucket => '1 hour', agg => 'increase')")),
+                all(&format!(
+                    "SELECT value FROM lake.series_query('{store}', 'c', bucket => '1 hour', agg => 'increase')"
+                )),
                 "(30) (68)"
             );
             assert_eq!(
-                all(&format!("SELECT round(value::numeric, 6) FROM lake.series_query('{store}', 'c', bucket => '1 hour', agg => 'rate')")),
+                all(&format!(
+                    "SELECT round(value::numeric, 6) FROM lake.series_query('{store}', 'c', bucket => '1 hour', agg => 'rate')"
+                )),
                 format!("(0.016667) ({:.6})", 68.0 / 4200.0)
             );
             assert_eq!(
-                all(&format!("SELECT value FROM lake.series_query('{store}', 'c', to_ts => '2026-01-01 00:01+00', bucket => '1 hour', agg => 'increase')")),
+                all(&format!(
+                    "SELECT value FROM lake.series_query('{store}', 'c', to_ts => '2026-01-01 00:01+00', bucket => '1 hour', agg => 'increase')"
+                )),
                 "()"
             );
         });
@@ -109,7 +115,9 @@ mod tests {
             );
             // Without a range, from the first to the last bucket there is.
             assert_eq!(
-                all(&format!("SELECT value FROM lake.series_query('{store}', 'm', bucket => '1 hour', fill => '0')")),
+                all(&format!(
+                    "SELECT value FROM lake.series_query('{store}', 'm', bucket => '1 hour', fill => '0')"
+                )),
                 "(10) (0) (0) (40)"
             );
             assert_eq!(
@@ -124,16 +132,31 @@ mod tests {
         on_both("{}", |_, store| {
             load(store);
             assert_eq!(
-                all(&format!("SELECT ts, tags ->> 'host' AS h, value FROM lake.series_query('{store}', 'cpu', '{{\"host\": \"h1\"}}', '2026-03-29', '2026-03-30')")),
-                all(&format!("SELECT ts, host, value FROM raw_{store} WHERE host = 'h1' AND ts >= '2026-03-29' AND ts < '2026-03-30' ORDER BY ts"))
+                all(&format!(
+                    "SELECT ts, tags ->> 'host' AS h, value FROM lake.series_query('{store}', 'cpu', '{{\"host\": \"h1\"}}', '2026-03-29', '2026-03-30')"
+                )),
+                all(&format!(
+                    "SELECT ts, host, value FROM raw_{store} WHERE host = 'h1' AND ts >= '2026-03-29' AND ts < '2026-03-30' ORDER BY ts"
+                ))
             );
             assert_eq!(
-                all(&format!("SELECT tags ->> 'host' AS host, ts, value FROM lake.series_latest('{store}', 'cpu') ORDER BY 1")),
-                all(&format!("SELECT DISTINCT ON (host) host, ts, value FROM raw_{store} ORDER BY host, ts DESC"))
+                all(&format!(
+                    "SELECT tags ->> 'host' AS host, ts, value FROM lake.series_latest('{store}', 'cpu') ORDER BY 1"
+                )),
+                all(&format!(
+                    "SELECT DISTINCT ON (host) host, ts, value FROM raw_{store} ORDER BY host, ts DESC"
+                ))
             );
-            assert_eq!(text(&format!("SELECT count(*) FROM lake.series_latest('{store}')")).as_deref(), Some("4"));
+            assert_eq!(
+                text(&format!("SELECT count(*) FROM lake.series_latest('{store}')")).as_deref(),
+                Some("4")
+            );
             assert_eq!(text(&format!("SELECT count(*) FROM lake.series_latest('{store}', tags => '{{\"host\": \"h0\"}}')")).as_deref(), Some("1"));
-            assert_eq!(text(&format!("SELECT count(*) FROM lake.series_query('{store}', 'nothing')")).as_deref(), Some("0"));
+            assert_eq!(
+                text(&format!("SELECT count(*) FROM lake.series_query('{store}', 'nothing')"))
+                    .as_deref(),
+                Some("0")
+            );
         });
     }
 
@@ -143,10 +166,18 @@ mod tests {
             for (call, state) in [
                 (format!("lake.series_query('{store}', NULL)"), "22004"),
                 (format!("lake.series_query('{store}', 'm', '[]')"), "22023"),
-                (format!("lake.series_query('{store}', 'm', agg => 'mean', bucket => '1 hour')"), "22023"),
+                (
+                    format!("lake.series_query('{store}', 'm', agg => 'mean', bucket => '1 hour')"),
+                    "22023",
+                ),
                 (format!("lake.series_query('{store}', 'm', agg => 'max')"), "22023"),
                 (format!("lake.series_query('{store}', 'm', fill => 'null')"), "22023"),
-                (format!("lake.series_query('{store}', 'm', bucket => '1 hour', fill => 'forward')"), "22023"),
+                (
+                    format!(
+                        "lake.series_query('{store}', 'm', bucket => '1 hour', fill => 'forward')"
+                    ),
+                    "22023",
+                ),
                 (format!("lake.series_query('{store}', 'm', bucket => '-1 hour')"), "22023"),
                 (format!("lake.series_query('{store}', 'm', from_ts => '-infinity')"), "22023"),
                 ("lake.series_query('pg_class', 'm')".to_owned(), "42809"),
@@ -162,9 +193,14 @@ mod tests {
         on_both("{}", |engine, store| {
             load(store);
             run(&format!("ANALYZE {store}"));
-            let table = Relation::by_oid(crate::spi::scalar("SELECT to_regclass($1)::oid", &[store.into()]).unwrap()).unwrap();
+            let table = Relation::by_oid(
+                crate::spi::scalar("SELECT to_regclass($1)::oid", &[store.into()]).unwrap(),
+            )
+            .unwrap();
             let store = options::find(RegClass(table.oid)).unwrap();
-            let at = |day: u8| TimestampWithTimeZone::with_timezone(2026, 3, day, 0, 0, 0.0, "UTC").unwrap();
+            let at = |day: u8| {
+                TimestampWithTimeZone::with_timezone(2026, 3, day, 0, 0, 0.0, "UTC").unwrap()
+            };
             let query = Query {
                 metric: "cpu",
                 tags: json!({}),
@@ -180,7 +216,12 @@ mod tests {
                         .select(
                             &format!("EXPLAIN (COSTS OFF) {}", statement(&store, &query, agg)),
                             None,
-                            &[vec![1_i64, 2, 3].into(), at(29).into(), at(30).into(), Interval::from_hours(1).into()],
+                            &[
+                                vec![1_i64, 2, 3].into(),
+                                at(29).into(),
+                                at(30).into(),
+                                Interval::from_hours(1).into(),
+                            ],
                         )
                         .unwrap()
                         .filter_map(|row| row.get::<String>(1).unwrap())
@@ -189,9 +230,11 @@ mod tests {
                 });
                 let chunks = all(&format!(
                     "SELECT c.relname FROM lake.chunks k JOIN pg_class c ON c.oid = k.chunk
-                     WHERE k.store = '{}'::regclass AND k.rows > 0 ORDER BY k.range_start", store.relation
+                     WHERE k.store = '{}'::regclass AND k.rows > 0 ORDER BY k.range_start",
+                    store.relation
                 ));
-                let chunks: Vec<&str> = chunks.split(' ').map(|c| c.trim_matches(['(', ')'])).collect();
+                let chunks: Vec<&str> =
+                    chunks.split(' ').map(|c| c.trim_matches(['(', ')'])).collect();
                 assert_eq!(chunks.len(), 3, "{chunks:?}");
                 let read: Vec<bool> = chunks.iter().map(|c| plan.contains(*c)).collect();
                 assert_eq!(read, [false, true, false], "{engine}: {plan}");

@@ -15,11 +15,16 @@ mod tests {
             run(&format!(
                 "GRANT SELECT, INSERT ON {store}, {store}_series TO writer; GRANT SELECT ON {store}, {store}_series TO reader"
             ));
-            let ingest = format!("SELECT * FROM lake.series_ingest('{store}', ARRAY[now() - interval '30 days'], ARRAY['m'], NULL, ARRAY[1.0])");
+            let ingest = format!(
+                "SELECT * FROM lake.series_ingest('{store}', ARRAY[now() - interval '30 days'], ARRAY['m'], NULL, ARRAY[1.0])"
+            );
             run("SET LOCAL ROLE writer");
             assert_eq!(all(&ingest), "(1,0,0)");
             run("SET LOCAL ROLE reader");
-            assert_eq!(text(&format!("SELECT count(*) FROM lake.series_query('{store}', 'm')")).as_deref(), Some("1"));
+            assert_eq!(
+                text(&format!("SELECT count(*) FROM lake.series_query('{store}', 'm')")).as_deref(),
+                Some("1")
+            );
             let other = ingest.replace("30 days", "60 days");
             assert_eq!(failure(&other).0, "42501");
             for call in [
@@ -35,7 +40,9 @@ mod tests {
             assert_eq!(text("SELECT count(*) FROM lake.chunks").as_deref(), Some("0"));
             run("SET LOCAL ROLE keeper");
             assert_eq!(
-                all(&format!("SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE oid IN (SELECT chunk FROM lake.chunks WHERE store = '{store}'::regclass)")),
+                all(&format!(
+                    "SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE oid IN (SELECT chunk FROM lake.chunks WHERE store = '{store}'::regclass)"
+                )),
                 "(keeper)",
                 "{engine}"
             );
@@ -45,7 +52,9 @@ mod tests {
 
     #[pg_test]
     fn adopting_takes_the_owner() {
-        run("CREATE ROLE stranger; CREATE TABLE p(at timestamptz NOT NULL) PARTITION BY RANGE (at); SET LOCAL ROLE stranger");
+        run(
+            "CREATE ROLE stranger; CREATE TABLE p(at timestamptz NOT NULL) PARTITION BY RANGE (at); SET LOCAL ROLE stranger",
+        );
         assert_eq!(failure("SELECT lake.series_adopt('p', 'at')").0, "42501");
         run("RESET ROLE");
     }

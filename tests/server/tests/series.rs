@@ -62,7 +62,10 @@ fn many_sessions_make_the_same_chunks_and_series_at_once() {
                 &[],
             )
             .unwrap();
-        assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2)), (800, 20, 40));
+        assert_eq!(
+            (row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2)),
+            (800, 20, 40)
+        );
     }
 }
 
@@ -81,7 +84,8 @@ fn the_worker_drops_what_is_due_and_gives_way_to_readers() {
         let mut reader = CLUSTER.connect("retained", "postgres");
         let mut reading = reader.transaction().unwrap();
         reading.execute(&format!("SELECT count(*) FROM {table}"), &[]).unwrap();
-        db.execute("SELECT lake.series_set_retention($1::text::regclass, '3 days')", &[&table]).unwrap();
+        db.execute("SELECT lake.series_set_retention($1::text::regclass, '3 days')", &[&table])
+            .unwrap();
         let runs = |db: &mut postgres::Client, outcome: &str| -> i64 {
             db.query_one(
                 "SELECT count(*) FROM lake.job_runs WHERE store = $1::text::regclass AND action = 'retention' AND outcome = $2",
@@ -96,18 +100,21 @@ fn the_worker_drops_what_is_due_and_gives_way_to_readers() {
             .unwrap()
             .get(0);
         assert_eq!(state, "55P03");
-        let kept: i64 = reading.query_one(&format!("SELECT count(*) FROM {table}"), &[]).unwrap().get(0);
+        let kept: i64 =
+            reading.query_one(&format!("SELECT count(*) FROM {table}"), &[]).unwrap().get(0);
         assert_eq!(kept, 10, "nothing goes while somebody reads it");
         reading.commit().unwrap();
         // Due again at once, rather than after the pause that follows a failure.
-        db.execute(
-            "SELECT lake.series_set_retention($1::text::regclass, '3 days')", &[&table])
+        db.execute("SELECT lake.series_set_retention($1::text::regclass, '3 days')", &[&table])
             .unwrap();
         poll(SOON, "a run that dropped", || runs(&mut db, "success") > 0);
         let left: i64 = db.query_one(&format!("SELECT count(*) FROM {table}"), &[]).unwrap().get(0);
         assert_eq!(left, 4);
         let planned: i64 = db
-            .query_one("SELECT count(*) FROM lake.series_plan_retention($1::text::regclass)", &[&table])
+            .query_one(
+                "SELECT count(*) FROM lake.series_plan_retention($1::text::regclass)",
+                &[&table],
+            )
             .unwrap()
             .get(0);
         assert_eq!(planned, 0);
@@ -130,9 +137,12 @@ fn a_detached_chunk_is_not_dropped() {
     db.batch_execute(&format!("ALTER TABLE s DETACH PARTITION {chunk} CONCURRENTLY")).unwrap();
     db.batch_execute("SELECT lake.series_set_retention('s', '3 days')").unwrap();
     poll(SOON, "a run", || {
-        db.query_one("SELECT count(*) FROM lake.job_runs WHERE action = 'retention' AND outcome = 'success'", &[])
-            .unwrap()
-            .get::<_, i64>(0)
+        db.query_one(
+            "SELECT count(*) FROM lake.job_runs WHERE action = 'retention' AND outcome = 'success'",
+            &[],
+        )
+        .unwrap()
+        .get::<_, i64>(0)
             > 0
     });
     let rows: i64 = db.query_one(&format!("SELECT count(*) FROM {chunk}"), &[]).unwrap().get(0);
@@ -154,12 +164,21 @@ fn native_stores_survive_dump_and_restore() {
     CLUSTER.create_database("restored", &[]);
     let mut restored = CLUSTER.connect("restored", "postgres");
     // psql's own commands (\connect, \restrict) are not SQL.
-    let sql: String = dump.lines().filter(|line| !line.starts_with('\\')).map(|line| format!("{line}\n")).collect();
+    let sql: String = dump
+        .lines()
+        .filter(|line| !line.starts_with('\\'))
+        .map(|line| format!("{line}\n"))
+        .collect();
     let copies = sql.contains("COPY public.s_");
     assert!(copies, "the data of chunks is dumped");
     let file = std::env::temp_dir().join(format!("lake_series_dump_{}.sql", std::process::id()));
     std::fs::write(&file, &dump).unwrap();
-    CLUSTER.run(CLUSTER.tool("psql").args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "restored", "-f"]).arg(&file));
+    CLUSTER.run(
+        CLUSTER
+            .tool("psql")
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "restored", "-f"])
+            .arg(&file),
+    );
     std::fs::remove_file(&file).unwrap();
     let row = restored
         .query_one("SELECT count(*), max(value) FROM lake.series_query('s', 'm')", &[])

@@ -97,8 +97,10 @@ fn nothing_that_a_job_sets_outlives_its_step() {
     .unwrap();
     // In one transaction, so that one visit does both, in this order.
     let mut both = db.transaction().unwrap();
-    both.execute("SELECT lake.alter_job($1, next_run => now() - interval '2 s')", &[&first]).unwrap();
-    both.execute("SELECT lake.alter_job($1, next_run => now() - interval '1 s')", &[&second]).unwrap();
+    both.execute("SELECT lake.alter_job($1, next_run => now() - interval '2 s')", &[&first])
+        .unwrap();
+    both.execute("SELECT lake.alter_job($1, next_run => now() - interval '1 s')", &[&second])
+        .unwrap();
     both.commit().unwrap();
     poll(SOON, "both runs", || {
         outcomes(&mut db, first) == ["success"] && outcomes(&mut db, second) == ["success"]
@@ -166,7 +168,10 @@ fn a_failing_job_is_recorded_and_waits_longer_each_time() {
     }
     assert_eq!(pauses, [30.0, 60.0, 120.0]);
     let health = db
-        .query_one("SELECT finding, remedy FROM lake.health() WHERE subject = format('job %s', $1::int8)", &[&job])
+        .query_one(
+            "SELECT finding, remedy FROM lake.health() WHERE subject = format('job %s', $1::int8)",
+            &[&job],
+        )
         .unwrap();
     assert!(health.get::<_, String>(0).contains("3 times in a row: 55P03"));
     assert!(health.get::<_, String>(1).contains(&format!("lake.run_job({job})")));
@@ -255,7 +260,10 @@ fn jobs_can_be_switched_off_for_a_database() {
     assert!(outcomes(&mut db, job).is_empty());
     let mut fresh = CLUSTER.connect("off", "postgres");
     let health: i64 = fresh
-        .query_one("SELECT count(*) FROM lake.health() WHERE finding LIKE 'lake_stores.jobs is off%'", &[])
+        .query_one(
+            "SELECT count(*) FROM lake.health() WHERE finding LIKE 'lake_stores.jobs is off%'",
+            &[],
+        )
         .unwrap()
         .get(0);
     assert_eq!(health, 1);
@@ -300,8 +308,7 @@ fn a_killed_worker_is_recorded_as_crash_and_everything_comes_back() {
     cluster.signal("KILL", pid);
     // The postmaster ends every session and starts anew.
     poll(SOON, "the crash", || db.simple_query("SELECT 1").is_err());
-    let (mut db, _) =
-        poll_value(SOON, "recovery", || cluster.try_connect("app", "postgres").ok());
+    let (mut db, _) = poll_value(SOON, "recovery", || cluster.try_connect("app", "postgres").ok());
     slow_jobs(&mut db, false);
     poll(SOON, "the crash to be recorded", || outcomes(&mut db, job) == ["crash"]);
     let row = db
@@ -328,7 +335,10 @@ fn a_launcher_that_is_terminated_comes_back() {
     });
     db.execute("SELECT pg_terminate_backend($1)", &[&first]).unwrap();
     poll(SOON, "another launcher", || {
-        db.query_one(launcher, &[]).unwrap().get::<_, Option<i32>>(0).is_some_and(|pid| pid != first)
+        db.query_one(launcher, &[])
+            .unwrap()
+            .get::<_, Option<i32>>(0)
+            .is_some_and(|pid| pid != first)
     });
 }
 
@@ -401,7 +411,9 @@ fn a_standby_runs_no_jobs() {
     primary.stop(Stop::Fast);
     copy.execute("SELECT pg_promote()", &[]).unwrap();
     poll(SOON, "the launcher", || {
-        copy.query_one("SELECT launcher_pid IS NOT NULL FROM lake.worker_status", &[]).unwrap().get(0)
+        copy.query_one("SELECT launcher_pid IS NOT NULL FROM lake.worker_status", &[])
+            .unwrap()
+            .get(0)
     });
     make_due(&mut copy, job);
     poll(SOON, "a run of its own", || outcomes(&mut copy, job) == ["success", "success"]);
