@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::gucs;
 use crate::spi;
 use crate::workers::{is_preloaded, status};
+use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -42,8 +43,10 @@ pub fn health() -> Result<
     catalogue(&mut found)?;
     engines(&mut found)?;
     worker(&mut found)?;
+    // SAFETY: reads who calls, before the checks act as somebody else.
+    let caller = unsafe { pg_sys::GetUserId() };
     let by_query = access::as_extension_owner(|| {
-        CHECKS.iter().map(|check| run(check)).collect::<Result<Vec<_>>>()
+        CHECKS.iter().map(|check| run(check, caller)).collect::<Result<Vec<_>>>()
     })??;
     found.extend(by_query.into_iter().flatten());
     found.sort_by_key(|f| {
@@ -103,7 +106,7 @@ fn worker(found: &mut Vec<Finding>) -> Result<()> {
         spi::scalar::<i64>("SELECT pg_catalog.count(*) FROM _lake.job WHERE NOT paused", &[])?;
     let severity = if jobs > 0 { ERROR } else { INFO };
     // SAFETY: reads shared state.
-    if unsafe { pgrx::pg_sys::RecoveryInProgress() } {
+    if unsafe { pg_sys::RecoveryInProgress() } {
         return Ok(());
     }
     if !gucs::jobs() {
@@ -137,7 +140,7 @@ fn worker(found: &mut Vec<Finding>) -> Result<()> {
 }
 
 /// A query that finds what is in trouble: it returns the subject, the finding, and what stands for
-/// `{}` in the remedy.
+/// `{}` in the remedy. `$1` is the role that asks, for what not everybody may see.
 struct Check {
     severity: &'static str,
     sql: &'static str,
@@ -148,12 +151,18 @@ static CHECKS: [Check; 5] = [
     Check {
         severity: ERROR,
         sql: "SELECT format('job %s', j.job_id), \
-                  format('%s of %s has failed %s times in a row: %s', j.action, j.relid, j.failures, \
-                         coalesce((SELECT concat_ws(' ', r.sqlstate, r.message) FROM _lake.job_run r \
-                                   WHERE r.job_id = j.job_id AND r.outcome IN ('failure', 'crash') \
-                                   ORDER BY r.run_id DESC LIMIT 1), 'not recorded')), \
+                  format('%s of %s has failed %s times in a row%s', j.action, j.relid, j.failures, \
+                         CASE WHEN pg_has_role($1, c.relowner, 'USAGE') \
+                                OR pg_has_role($1, 'pg_monitor', 'USAGE') \
+                         THEN ': ' || coalesce(concat_ws(' ', last.sqlstate, last.message), 'not recorded') \
+                         END), \
                   j.job_id::text \
-              FROM _lake.job j WHERE j.failures > 0 AND NOT j.paused \
+              FROM _lake.job j JOIN pg_class c ON c.oid = j.relid \
+              LEFT JOIN LATERAL ( \
+                  SELECT r.sqlstate, r.message FROM _lake.job_run r \
+                  WHERE r.job_id = j.job_id AND r.outcome IN ('failure', 'crash') \
+                  ORDER BY r.run_id DESC LIMIT 1) last ON true \
+              WHERE j.failures > 0 AND NOT j.paused \
               AND NOT EXISTS (SELECT FROM _lake.job_run r WHERE r.job_id = j.job_id \
                                 AND r.outcome = 'running' AND j.failures = 1)",
         remedy: "SELECT * FROM lake.job_runs WHERE job_id = {} ORDER BY run_id DESC; mend the cause, then SELECT lake.run_job({}); or wait.",
@@ -195,8 +204,8 @@ static CHECKS: [Check; 5] = [
     },
 ];
 
-fn run(check: &Check) -> Result<Vec<Finding>> {
-    spi::rows(check.sql, &[], |row| {
+fn run(check: &Check, caller: pg_sys::Oid) -> Result<Vec<Finding>> {
+    spi::rows(check.sql, &[caller.into()], |row| {
         Ok(Finding {
             severity: check.severity,
             subject: spi::need(row, 1)?,

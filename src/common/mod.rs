@@ -5,6 +5,8 @@ mod health;
 mod jobs;
 mod rejects;
 mod stores;
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;
 mod version;
 
 use pgrx::prelude::*;

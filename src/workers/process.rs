@@ -64,6 +64,14 @@ pub fn ask_to_end(pid: i32) {
     }
 }
 
+/// Ends another process of ours at once.
+pub fn terminate(pid: i32) {
+    if pid > 1 {
+        // SAFETY: a plain system call; a process that is gone makes it fail, which is as good.
+        unsafe { kill(pid, SIGTERM) };
+    }
+}
+
 /// Reads the configuration again where that was asked for.
 pub fn reload_if_asked() {
     if BackgroundWorker::sighup_received() {

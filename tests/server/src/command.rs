@@ -44,7 +44,8 @@ pub fn command(program: &Path) -> Command {
             command.env_remove(name);
         }
     }
-    command.env("LC_ALL", "C.UTF-8").current_dir("/");
+    // With it, pgrx adds a backtrace to the DETAIL of every error.
+    command.env_remove("RUST_BACKTRACE").env("LC_ALL", "C.UTF-8").current_dir("/");
     command
 }
 
