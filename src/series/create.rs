@@ -52,7 +52,10 @@ pub fn create(
         ),
         &[],
     )?;
-    spi::execute(&format!("CREATE INDEX ON {series} USING gin (tags pg_catalog.jsonb_path_ops)"), &[])?;
+    spi::execute(
+        &format!("CREATE INDEX ON {series} USING gin (tags pg_catalog.jsonb_path_ops)"),
+        &[],
+    )?;
     let table = Relation::by_oid(oid_of(&name.to_string())?)?;
     let companion = oid_of(&series)?;
 

@@ -71,6 +71,18 @@ mod tests {
     }
 
     #[pg_test]
+    fn health_misses_the_chunk_of_the_present() {
+        run("SELECT lake.series_create('s', '1 day', 'native')");
+        let found = || all("SELECT finding FROM lake.health() WHERE finding LIKE '%no chunk%'");
+        assert_eq!(found(), "");
+        let open = text("SELECT chunk FROM lake.chunks WHERE state = 'open'").unwrap();
+        run(&format!("DROP TABLE {open}"));
+        assert_eq!(found(), "(\"the series store has no chunk for the present\")");
+        run("SELECT lake.run_job(job_id) FROM lake.jobs WHERE action = 'make_chunks'");
+        assert_eq!(found(), "");
+    }
+
+    #[pg_test]
     fn the_plan_is_what_goes_and_nothing_newer() {
         on_both("{}", |engine, store| {
             fill_days(store, 9);
