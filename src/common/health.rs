@@ -147,7 +147,7 @@ struct Check {
     remedy: &'static str,
 }
 
-static CHECKS: [Check; 5] = [
+static CHECKS: [Check; 6] = [
     Check {
         severity: ERROR,
         sql: "SELECT format('job %s', j.job_id), \
@@ -174,6 +174,16 @@ static CHECKS: [Check; 5] = [
               WHERE s.kind = 'series' AND c.relkind = 'p' \
               AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = s.relid)",
         remedy: "Run the job that makes chunks (lake.jobs), or insert through lake.series_ingest.",
+    },
+    Check {
+        severity: WARNING,
+        sql: "SELECT s.relid::text, 'the series store has no chunk for the present', s.relid::text FROM _lake.store s \
+              WHERE s.kind = 'series' AND s.engine = 'native' AND s.options ? 'chunk_interval' \
+              AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = s.relid) \
+              AND NOT EXISTS (SELECT FROM _lake.chunks() k WHERE k.store = s.relid \
+                                AND coalesce(k.range_start, '-infinity') <= now() \
+                                AND coalesce(k.range_end, 'infinity') > now())",
+        remedy: "SELECT lake.run_job(job_id) FROM lake.jobs WHERE store = '{}'::regclass AND action = 'make_chunks'; and see that the worker runs.",
     },
     Check {
         severity: WARNING,

@@ -47,13 +47,14 @@ fn drop(store: RegClass, keep_table: bool) -> Result<()> {
         .collect::<Vec<_>>();
     dropped::forget(&[relation.oid])?;
     if !keep_table {
-        // One statement, so that the order of the tables doesn't matter to constraints between them.
-        let tables: Vec<String> =
-            std::iter::once(&relation).chain(&companions).map(Relation::to_string).collect();
         for companion in &companions {
             access::require_owner(companion)?;
         }
-        spi::execute(&format!("DROP TABLE {}", tables.join(", ")), &[])?;
+        // The store first, as what may refer to the others; one at a time, since TimescaleDB drops a
+        // hypertable only by itself.
+        for table in std::iter::once(&relation).chain(&companions) {
+            spi::execute(&format!("DROP TABLE {table}"), &[])?;
+        }
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::series::backend::Backend;
 use crate::series::ingest::{self, OnConflict};
 use crate::series::metric::{self, Definition};
 use crate::series::points::Batch;
-use crate::series::raw_json::RawJson;
+use crate::series::raw_json::{RawJson, SharedJson};
 use crate::series::{create, options, query, retention, time, zone};
 use crate::spi;
 use pgrx::datum::{Array, Interval, TimestampWithTimeZone};
@@ -184,7 +184,7 @@ pub fn series_query(
         (
             name!(ts, TimestampWithTimeZone),
             name!(series_id, i64),
-            name!(tags, JsonB),
+            name!(tags, SharedJson),
             name!(value, Option<f64>),
         ),
     >,
@@ -201,14 +201,17 @@ pub fn series_query(
         fill,
     };
     let query::Answer { series, rows } = query::query(&store, &asked)?;
-    // Checked here, where it can still be an error.
-    for row in &rows {
-        time::to_pg(row.ts)?;
+    // Each made once: rows of a series share their tags. Times are checked while they can be errors.
+    let series = series
+        .into_iter()
+        .map(|(id, tags)| Ok((id, SharedJson::new(tags)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let mut out = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (id, tags) = series[row.series];
+        out.push((time::to_pg(row.ts)?, id, tags, row.value));
     }
-    Ok(TableIterator::new(rows.into_iter().filter_map(move |row| {
-        let (id, tags) = &series[row.series];
-        Some((time::to_pg(row.ts).ok()?, *id, JsonB(tags.clone()), row.value))
-    })))
+    Ok(TableIterator::new(out))
 }
 
 #[pg_extern(schema = "lake", stable)]

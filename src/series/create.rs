@@ -25,10 +25,7 @@ pub fn create(
     let width = options::width_of(&chunk_interval)?;
     let interval = options::interval_text(chunk_interval)?;
     let name = NewName::parse(name)?;
-    let series = names::qualified(
-        &name.schema,
-        &format!("{}_series", lake_chunks::range::cut(&name.name, MAX_IDENT - "_series".len())),
-    );
+    let series = series_name(&name)?;
     let partition = match backend {
         Backend::Native => " PARTITION BY RANGE (ts)",
         Backend::Hypertable => "",
@@ -55,7 +52,10 @@ pub fn create(
         ),
         &[],
     )?;
-    spi::execute(&format!("CREATE INDEX ON {series} USING gin (tags jsonb_path_ops)"), &[])?;
+    spi::execute(
+        &format!("CREATE INDEX ON {series} USING gin (tags pg_catalog.jsonb_path_ops)"),
+        &[],
+    )?;
     let table = Relation::by_oid(oid_of(&name.to_string())?)?;
     let companion = oid_of(&series)?;
 
@@ -91,6 +91,23 @@ fn keep_making_chunks(store: &Store, width: lake_chunks::range::Width) -> Result
     let minutes = (width.micros() / MINUTE / 4).clamp(1, 60);
     job::ensure(store, "make_chunks", &format!("{minutes} minutes"), &json!({}))?;
     Ok(())
+}
+
+/// `name_series`. Where that is too long the name is cut, and then a free one is taken, since another
+/// may be cut to the same.
+fn series_name(name: &NewName) -> Result<String> {
+    let full = format!("{}_series", name.name);
+    if full.len() <= MAX_IDENT {
+        return Ok(names::qualified(&name.schema, &full));
+    }
+    for attempt in 1..=100 {
+        let label = if attempt == 1 { "series".to_owned() } else { format!("series_{attempt}") };
+        let cut = lake_chunks::range::chunk_name(&name.name, &label, MAX_IDENT);
+        if !native::is_taken(&name.schema, &cut)? {
+            return Ok(names::qualified(&name.schema, &cut));
+        }
+    }
+    Err(Error::duplicate_object(format!("no free name for the series of {name}")))
 }
 
 fn oid_of(qualified: &str) -> Result<pg_sys::Oid> {
@@ -152,7 +169,7 @@ pub fn adopt(
         cut_by(&column)?;
         Backend::Hypertable
     } else {
-        cut_by(&range_column(&relation)?)?;
+        cut_by(&range_column(&relation, time_column)?)?;
         Backend::Native
     };
     let width = adopted_width(backend, given, &mut options)?;
@@ -225,8 +242,8 @@ fn column_type(table: &Relation, column: &str) -> Result<String> {
     })
 }
 
-/// The column that a table is partitioned by.
-fn range_column(table: &Relation) -> Result<String> {
+/// The column that a table is partitioned by; `wanted` is for the hint.
+fn range_column(table: &Relation, wanted: &str) -> Result<String> {
     let key = spi::rows(
         "SELECT p.partstrat::text, p.partnatts::int4, a.attname::text \
          FROM pg_catalog.pg_partitioned_table p \
@@ -246,12 +263,15 @@ fn range_column(table: &Relation) -> Result<String> {
         Some(_) => Err(Error::unsupported(format!(
             "{table} is not partitioned by range on a single column"
         ))
-        .hint("Series stores need one range key: PARTITION BY RANGE (ts).")),
+        .hint(format!("Series stores need one range key: PARTITION BY RANGE ({}).", names::ident(wanted)))),
         None => Err(Error::unsupported(format!("{table} is not cut into chunks"))
             .detail("It is neither a hypertable nor partitioned by range.")
             .hint(format!(
-                "With TimescaleDB: SELECT create_hypertable('{table}', by_range('ts'), migrate_data => true). \
-                 Without: make a table PARTITION BY RANGE (ts), insert the rows, adopt that one."
+                "With TimescaleDB: SELECT create_hypertable({}, by_range({}), migrate_data => true); \
+                 without it: make a table PARTITION BY RANGE ({}), insert the rows, adopt that one.",
+                names::literal(&table.to_string()),
+                names::literal(wanted),
+                names::ident(wanted),
             ))),
     }
 }

@@ -387,6 +387,7 @@ fn raise_first(
     };
     let others = match faults.len() - 1 {
         0 => String::new(),
+        1 => " One more point of the batch is bad.".to_owned(),
         n => format!(" {n} more points of the batch are bad."),
     };
     Err(Error::new(code, format!("{}, point {ordinal}: {}", store.relation, fault.message))

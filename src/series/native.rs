@@ -170,19 +170,24 @@ fn make_one(table: &Relation, range: Range) -> Result<()> {
     Ok(())
 }
 
+/// Whether a relation of the schema has this name.
+pub fn is_taken(schema: &str, name: &str) -> Result<bool> {
+    spi::cached_one::<bool>(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = $1::pg_catalog.name AND c.relname = $2::pg_catalog.name)",
+        &[schema.into(), name.into()],
+    )
+    .map(|taken| taken == Some(true))
+}
+
 /// A name that no relation of the schema has: the table's, cut to fit, and the range's start.
 fn free_name(table: &Relation, range: Range) -> Result<String> {
     let label = range::label(range);
     for attempt in 1..=100 {
         let label = if attempt == 1 { label.clone() } else { format!("{label}_{attempt}") };
         let name = range::chunk_name(&table.name, &label, MAX_IDENT);
-        let taken = spi::cached_one::<bool>(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE n.nspname = $1::pg_catalog.name AND c.relname = $2::pg_catalog.name)",
-            &[table.schema.as_str().into(), name.as_str().into()],
-        )?;
-        if taken == Some(false) {
+        if !is_taken(&table.schema, &name)? {
             return Ok(name);
         }
     }

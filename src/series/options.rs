@@ -108,11 +108,6 @@ pub fn find_metric(table: RegClass, function: &str) -> Result<Store> {
     .hint("Write to it and query it with SQL; lake.bucket, lake.first and lake.last help. Chunks and retention work on it."))
 }
 
-/// The column that chunks are cut by.
-pub fn time_column(store: &Store) -> &str {
-    store.option_str("time_column").unwrap_or("ts")
-}
-
 pub fn chunks_ahead(store: &Store) -> u32 {
     store
         .options

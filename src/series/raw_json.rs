@@ -1,13 +1,14 @@
 //! `jsonb` as its bytes: tags of a million points repeat, so they are compared as they come and
 //! parsed once for each series.
 
-use pgrx::callconv::{Arg, ArgAbi};
+use crate::error::{Error, Result};
+use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::{Datum, UnboxDatum};
 use pgrx::nullable::Nullable;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
-use pgrx::{FromDatum, JsonB, pg_sys};
+use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 use serde_json::Value;
 
 /// A `jsonb` value, detoasted, not parsed. Equal bytes are equal values; the reverse doesn't hold
@@ -84,6 +85,46 @@ unsafe impl<'fcx> ArgAbi<'fcx> for RawJson<'fcx> {
 // SAFETY: names the SQL type whose representation is read above.
 unsafe impl SqlTranslatable for RawJson<'_> {
     const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(RawJson);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
+}
+
+/// A `jsonb` that is made once and returned in many rows.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedJson(pg_sys::Datum);
+
+impl SharedJson {
+    /// Made in the current memory context, which must outlive the rows: that of a set-returning
+    /// function's body does.
+    pub fn new(value: Value) -> Result<Self> {
+        let datum = JsonB(value).into_datum();
+        datum.map(Self).ok_or_else(|| Error::internal("a jsonb without a datum"))
+    }
+}
+
+impl IntoDatum for SharedJson {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        Some(self.0)
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::JSONBOID
+    }
+}
+
+// SAFETY: the datum is a jsonb, as its maker saw to.
+unsafe impl BoxRet for SharedJson {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        // SAFETY: the datum outlives the call, by the contract of `new`.
+        unsafe { fcinfo.return_raw_datum(self.0) }
+    }
+}
+
+// SAFETY: names the SQL type whose representation is returned above.
+unsafe impl SqlTranslatable for SharedJson {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(SharedJson);
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
     const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
     const RETURN_SQL: Result<ReturnsRef, ReturnsError> =

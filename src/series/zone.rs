@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::series::time;
 use lake_chunks::Micros;
-use lake_chunks::bucket::{Buckets, Width};
+use lake_chunks::bucket::{Buckets, Width, WidthError};
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys;
 use std::ffi::CString;
@@ -55,8 +55,12 @@ pub fn buckets(
     Width::new(width.months(), width.days(), width.micros())
         .and_then(|width| Buckets::new(width, origin, move |instant| zone.offset_at(instant)))
         .map_err(|error| {
-            Error::invalid_parameter(error.to_string())
-                .hint("Write it as '5 minutes', '1 day', '1 week' or '1 month', for example.")
+            Error::invalid_parameter(error.to_string()).hint(match error {
+                WidthError::OriginInMonth => {
+                    "Take one such as '2026-01-01 00:00', by the clock of the time zone."
+                }
+                _ => "Write it as '5 minutes', '1 day', '1 week' or '1 month', for example.",
+            })
         })
 }
 

@@ -1,0 +1,53 @@
+//! What the tests share.
+
+use crate::error::Result;
+use crate::spi;
+use pgrx::prelude::*;
+
+pub const ENGINES: [&str; 2] = ["native", "timescaledb"];
+
+/// Runs statements, one after the other.
+pub fn run(sql: &str) {
+    Spi::run(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+}
+
+/// The first column of the first row as text.
+pub fn text(sql: &str) -> Option<String> {
+    Spi::get_one::<String>(&format!("SELECT ({sql})::text"))
+        .unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+/// The rows of a query as one text, `(a,b)` by `(c,d)`.
+pub fn all(sql: &str) -> String {
+    text(&format!("SELECT coalesce(string_agg(q::text, ' '), '') FROM ({sql}) q"))
+        .unwrap_or_default()
+}
+
+/// SQLSTATE and message of a statement that must fail.
+pub fn failure(sql: &str) -> (String, String) {
+    if text("SELECT to_regprocedure('pg_temp.failure(text)')").is_none() {
+        run("CREATE FUNCTION pg_temp.failure(sql text) RETURNS text[] LANGUAGE plpgsql AS $$
+             BEGIN EXECUTE sql; RETURN NULL;
+             EXCEPTION WHEN OTHERS THEN RETURN ARRAY[SQLSTATE, SQLERRM]; END $$");
+    }
+    let found: Result<Option<Vec<String>>> = spi::one("SELECT pg_temp.failure($1)", &[sql.into()]);
+    match found.ok().flatten().map(<[String; 2]>::try_from) {
+        Some(Ok([state, message])) => (state, message),
+        _ => panic!("did not fail: {sql}"),
+    }
+}
+
+/// Runs `test` with the names of an engine and of a new store of it.
+pub fn on_both(options: &str, test: impl Fn(&str, &str)) {
+    run("CREATE EXTENSION IF NOT EXISTS timescaledb");
+    for engine in ENGINES {
+        let store = format!("s_{engine}");
+        run(&format!("SELECT lake.series_create('{store}', '1 day', '{engine}', '{options}')"));
+        assert_eq!(
+            text(&format!("SELECT engine FROM lake.stores WHERE store = '{store}'::regclass"))
+                .as_deref(),
+            Some(engine)
+        );
+        test(engine, &store);
+    }
+}
