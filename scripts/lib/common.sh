@@ -21,7 +21,7 @@ else
 fi
 : "${CARGO_TARGET_DIR:=$REPO/target}"
 export LAKE_CACHE CARGO_TARGET_DIR
-LOGS="$CARGO_TARGET_DIR/lake-logs"
+export LOGS="$CARGO_TARGET_DIR/lake-logs"
 
 say()  { printf '\033[1m==> %s\033[0m\n' "$*"; }
 note() { printf '    %s\n' "$*"; }
