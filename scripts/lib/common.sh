@@ -123,6 +123,11 @@ export RUN TREE PGBIN
 # What cargo and cargo-pgrx need to know. The path of pg_config goes into the fingerprint of the bindings, so it
 # depends on the build directory only.
 export PGRX_HOME="$RUN/pgrx"
+if [ "$(uname -m)" = x86_64 ]; then
+    # Not needed here, and its flags would have every dependency compiled a second time (see .cargo/config.toml,
+    # which cargo does not apply to its subcommands).
+    export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND=1
+fi
 export PATH="$LAKE_CACHE/cargo-pgrx-$PGRX_VERSION/bin:$PATH"
 VENV="$LAKE_CACHE/python"
 export VENV
