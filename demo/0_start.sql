@@ -10,4 +10,4 @@ CREATE EXTENSION vector;
 CREATE EXTENSION timescaledb;
 CREATE EXTENSION postgis;
 CREATE EXTENSION lake_stores;
-SELECT * FROM lake.engines;
+SELECT engine, installed_version, edition, needed_by FROM lake.engines;

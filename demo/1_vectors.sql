@@ -10,7 +10,7 @@ CREATE TEMP TABLE gloss (n int, id text, category text, pos text, gloss text, em
 \set ECHO queries
 SELECT lake.vector_create('glosses', dimensions => 384);
 
--- Batches of 1,000: ids, packed float32 embeddings, metadata, texts.
+\echo '-- Batches of 1,000: ids, packed float32 embeddings, metadata, texts.'
 SELECT batch, result.*
 FROM (
     SELECT n / 1000 AS batch,
@@ -22,19 +22,19 @@ FROM (
 ) AS b, lake.vector_upsert_many('glosses', b.ids, b.embeddings, b.metadatas, b.contents) AS result
 ORDER BY batch;
 
--- What is like lasagna?
+\echo '-- What is like lasagna?'
 SELECT id, round(distance::numeric, 3) AS distance, metadata ->> 'category' AS category, left(content, 70) AS content
 FROM lake.vector_search('glosses', (SELECT embedding::real[] FROM glosses WHERE id = 'lasagna'), k => 6);
 
--- And among animals and plants only? A filter never costs answers: k rows that exist are k rows returned.
+\echo '-- And among animals and plants only? A filter never costs answers: k rows that exist are k rows returned.'
 SELECT id, round(distance::numeric, 3) AS distance, metadata ->> 'category' AS category, left(content, 70) AS content
 FROM lake.vector_search('glosses', (SELECT embedding::real[] FROM glosses WHERE id = 'lasagna'), k => 6,
                         filter => '{"category": {"$in": ["noun.animal", "noun.plant"]}}');
 
--- How many verbs of motion are there?
+\echo '-- How many verbs of motion are there?'
 SELECT lake.vector_count('glosses', '{"category": "verb.motion"}');
 
--- What isn't right is refused, with the row and the reason. Here a second store takes the good row of three.
+\echo '-- What isn''t right is refused, with the row and the reason. Here a second store takes the good row of three.'
 SELECT lake.vector_create('notes', dimensions => 3);
 SELECT * FROM lake.vector_upsert_many('notes',
     '[{"id": "a", "embedding": [1, 0, 0]}, {"id": "b", "embedding": [0, 0, 0]}, {"id": "c", "embedding": [1, 2]}]'::jsonb,

@@ -9,6 +9,7 @@ CREATE TEMP TABLE co2 (day date, ppm float8);
 
 \set ECHO queries
 SELECT lake.series_create('air', chunk_interval => '1825 days');
+SELECT lake.series_define_metric('air', 'co2_ppm', unit => 'ppm', max_past => '100 years');
 
 SELECT result.*
 FROM (
@@ -19,11 +20,11 @@ FROM (
     FROM co2 WHERE ppm IS NOT NULL
 ) AS b, lake.series_ingest('air', b.ts, b.metric, b.tags, b.value) AS result;
 
--- The average of each decade's years.
+\echo '-- The average of each decade''s years.'
 SELECT ts::date AS from_day, tags, round(value::numeric, 2) AS ppm
 FROM lake.series_query('air', 'co2_ppm', from_ts => '1960-01-01', to_ts => '2000-01-01', bucket => '3652 days', agg => 'avg');
 
--- Weeks that were never measured: a gap stays a gap, or is filled if you say how.
+\echo '-- Weeks that were never measured: a gap stays a gap, or is filled if you say how.'
 SELECT ts::date AS week, round(value::numeric, 2) AS ppm
 FROM lake.series_query('air', 'co2_ppm', from_ts => '1958-05-01', to_ts => '1958-07-12', bucket => '7 days', fill => 'linear');
 
@@ -39,7 +40,7 @@ FROM generate_series(1, 20) AS host,
 SELECT lake.series_create('fleet', chunk_interval => '1 day');
 SELECT lake.series_define_metric('fleet', 'cpu', unit => 'percent', min_value => 0, max_value => 100);
 
--- 201,600 points, one call for each host.
+\echo '-- 201,600 points, one call for each host.'
 SELECT sum(accepted) AS accepted, sum(duplicate) AS duplicate, sum(rejected) AS rejected
 FROM (
     SELECT array_agg(ts ORDER BY ts) AS ts,
@@ -49,7 +50,7 @@ FROM (
     FROM measured GROUP BY host
 ) AS b, lake.series_ingest('fleet', b.ts, b.metric, b.tags, b.value) AS result;
 
--- Sending a batch again is harmless; what is outside the definition is kept aside with the reason.
+\echo '-- Sending a batch again is harmless; what is outside the definition is kept aside with the reason.'
 SELECT * FROM lake.series_ingest('fleet',
     ARRAY[(SELECT max(ts) FROM measured), now(), '2200-01-01'],
     ARRAY['cpu', 'cpu', 'cpu'],
@@ -63,7 +64,7 @@ FROM lake.series_query('fleet', 'cpu', tags => '{"host": "web-7"}', from_ts => n
 
 SELECT tags, ts, round(value::numeric, 1) AS cpu FROM lake.series_latest('fleet', 'cpu') ORDER BY ts DESC, series_id LIMIT 3;
 
--- Keep three days. The plan is what the worker will do.
+\echo '-- Keep three days. The plan is what the worker will do.'
 SELECT lake.series_set_retention('fleet', keep => '3 days');
 SELECT * FROM lake.series_plan_retention('fleet');
 

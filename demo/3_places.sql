@@ -12,7 +12,7 @@ INSERT INTO document SELECT 'airports', doc FROM line; TRUNCATE line;
 INSERT INTO document SELECT 'countries', doc FROM line;
 
 \set ECHO queries
--- Every fault of a document, not only the first.
+\echo '-- Every fault of a document, not only the first.'
 SELECT severity, code, pointer, message
 FROM lake.geojson_validate('{"type": "Polygon", "coordinates": [[[0, 0], [10, 0], [10, 91]]], "crs": {}}');
 
@@ -21,7 +21,7 @@ SELECT name, pg_size_pretty(length(doc)::bigint) AS size, lake.geojson_is_valid(
 SELECT lake.geo_create('airports', geometry_type => 'Point');
 SELECT result.* FROM document, lake.geo_upsert_many('airports', doc::jsonb) AS result WHERE name = 'airports';
 
--- Five more features, two of them good.
+\echo '-- Five more features, two of them good.'
 SELECT * FROM lake.geo_upsert_many('airports', '{"type": "FeatureCollection", "features": [
     {"type": "Feature", "id": "DEMO1", "geometry": {"type": "Point", "coordinates": [8.57, 50.05]},  "properties": {"name": "Heliport one"}},
     {"type": "Feature", "id": "DEMO2", "geometry": {"type": "Point", "coordinates": [8.57, 95.05]},  "properties": {"name": "Beyond the pole"}},
@@ -35,15 +35,15 @@ SELECT lake.geo_create('countries');
 SELECT result.* FROM document, lake.geo_upsert_many('countries', doc::jsonb, on_error => 'reject', repair => true) AS result
 WHERE name = 'countries';
 
--- Airports within 25 km of the Eiffel tower, in metres on the spheroid.
+\echo '-- Airports within 25 km of the Eiffel tower, in metres on the spheroid.'
 SELECT id, round(distance_m) AS distance_m, round(bearing_deg) AS bearing, properties ->> 'name' AS name
 FROM lake.geo_near('airports', 2.2945, 48.8584, radius_m => 25000);
 
--- The nearest with an IATA code from the middle of the Pacific: across the antimeridian too.
+\echo '-- The nearest with an IATA code from the middle of the Pacific: across the antimeridian too.'
 SELECT id, round(distance_m / 1000) AS km, properties ->> 'name' AS name, properties ->> 'country' AS country
 FROM lake.geo_nearest('airports', 179.9, -10, k => 5, filter => '{"iata": {"$exists": true}}');
 
--- Airports inside Switzerland, by its outline from the other store.
+\echo '-- Airports inside Switzerland, by its outline from the other store.'
 SELECT count(*) AS airports, min(properties ->> 'name') AS first_by_name
 FROM lake.geo_within('airports', (SELECT ST_AsGeoJSON(geom)::jsonb FROM countries WHERE id = 'CHE'));
 
