@@ -20,9 +20,9 @@ FROM (
     FROM co2 WHERE ppm IS NOT NULL
 ) AS b, lake.series_ingest('air', b.ts, b.metric, b.tags, b.value) AS result;
 
-\echo '-- The average of each decade''s years.'
-SELECT ts::date AS from_day, tags, round(value::numeric, 2) AS ppm
-FROM lake.series_query('air', 'co2_ppm', from_ts => '1960-01-01', to_ts => '2000-01-01', bucket => '3652 days', agg => 'avg');
+\echo '-- The average of each decade.'
+SELECT ts::date AS decade, tags, round(value::numeric, 2) AS ppm
+FROM lake.series_query('air', 'co2_ppm', from_ts => '1960-01-01', to_ts => '2000-01-01', bucket => '10 years');
 
 \echo '-- Weeks that were never measured: a gap stays a gap, or is filled if you say how.'
 SELECT ts::date AS week, round(value::numeric, 2) AS ppm
@@ -66,7 +66,7 @@ SELECT tags, ts, round(value::numeric, 1) AS cpu FROM lake.series_latest('fleet'
 
 \echo '-- Keep three days. The plan is what the worker will do.'
 SELECT lake.series_set_retention('fleet', keep => '3 days');
-SELECT * FROM lake.series_plan_retention('fleet');
+SELECT chunk, range_start, range_end, pg_size_pretty(bytes) AS size, reason FROM lake.series_plan_retention('fleet');
 
 \set ECHO none
 \echo '-- waiting for the background worker …'
@@ -81,5 +81,6 @@ BEGIN
     END IF;
 END $$;
 \set ECHO queries
-SELECT * FROM lake.job_runs WHERE store = 'fleet'::regclass ORDER BY 1;
-SELECT * FROM lake.chunks WHERE store = 'fleet'::regclass;
+SELECT store, action, started_at, duration, outcome, steps, pg_size_pretty(bytes_before) AS before, pg_size_pretty(bytes_after) AS after
+FROM lake.job_runs WHERE store = 'fleet'::regclass ORDER BY run_id;
+SELECT chunk, range_start, range_end, pg_size_pretty(bytes) AS size, state FROM lake.chunks WHERE store = 'fleet'::regclass ORDER BY range_start;
