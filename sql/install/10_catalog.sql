@@ -6,7 +6,7 @@
 
 CREATE TABLE _lake.store (
     relid      pg_catalog.regclass    NOT NULL,
-    kind       pg_catalog.text        NOT NULL CHECK (kind IN ('vector', 'series', 'geo')),
+    kind       pg_catalog.text        NOT NULL CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['vector', 'series', 'geo'])),
     engine     pg_catalog.text        NOT NULL,
     -- A table that goes with the store and is dropped with it (a metric store's series).
     companion  pg_catalog.regclass,
@@ -19,7 +19,7 @@ CREATE TABLE _lake.metric (
     relid      pg_catalog.regclass NOT NULL,
     metric     pg_catalog.text     NOT NULL,
     unit       pg_catalog.text,
-    kind       pg_catalog.text     NOT NULL DEFAULT 'gauge' CHECK (kind IN ('gauge', 'counter')),
+    kind       pg_catalog.text     NOT NULL DEFAULT 'gauge' CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['gauge', 'counter'])),
     min_value  pg_catalog.float8,
     max_value  pg_catalog.float8,
     tag_keys   pg_catalog.text[],
@@ -51,7 +51,7 @@ CREATE TABLE _lake.job_run (
     started_at   pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     finished_at  pg_catalog.timestamptz,
     outcome      pg_catalog.text        NOT NULL DEFAULT 'running'
-                 CHECK (outcome IN ('running', 'success', 'failure', 'crash')),
+                 CHECK (outcome OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'success', 'failure', 'crash'])),
     sqlstate     pg_catalog.text,
     message      pg_catalog.text,
     steps        pg_catalog.int8        NOT NULL DEFAULT 0,
