@@ -24,7 +24,7 @@ failed() {
 cargo_tests() {
     local name=$1 log=$2 status=0 good bad
     shift 2
-    "$@" >"$log" 2>&1 || status=$?
+    RUST_BACKTRACE=0 "$@" >"$log" 2>&1 || status=$?
     good=$(awk '/^test result:/ { n += $4 } END { print n + 0 }' "$log")
     bad=$(awk '/^test result:/ { n += $6 } END { print n + 0 }' "$log")
     # A crash or a compile error has no summary of its own.
@@ -35,8 +35,7 @@ cargo_tests() {
     else
         failures=$((failures + bad))
         printf '    FAILED  %s (%s of %s tests)\n' "$name" "$bad" "$((good + bad))"
-        { grep -E '^test .*FAILED$|^error(\[|:)|panicked at' "$log" || true; } | head -n 40 | sed 's/^/        /'
-        tail -n 40 "$log" | sed 's/^/        /'
+        { grep -E -A 8 '^test .*FAILED$|^error(\[|:)|panicked at' "$log" || true; } | head -n 60 | cut -c1-300 | sed 's/^/        /'
         note "whole output: $log"
     fi
 }
