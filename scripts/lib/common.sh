@@ -7,6 +7,8 @@
 #   CARGO_TARGET_DIR  build output; the clone's own target/ unless set
 
 set -euo pipefail
+# As root, the user postgres has to read what is made here.
+umask 022
 
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export REPO
