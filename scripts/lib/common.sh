@@ -97,7 +97,7 @@ export PG
 reachable() {
     local dir=$1
     while [ "$dir" != / ]; do
-        if [ -e "$dir" ] && [[ $(stat -c %A "$dir") != *x ]]; then return 1; fi
+        if [ -e "$dir" ] && [[ $(stat -c %A "$dir") != *[xt] ]]; then return 1; fi
         dir=$(dirname "$dir")
     done
 }
