@@ -1,0 +1,135 @@
+# shellcheck shell=bash
+# Sourced by every script: where things lie, which Postgres it is about, and how to say things.
+#
+# What a caller may set:
+#   PG                the major version; default: the newest one this system has or can get with all engines
+#   LAKE_CACHE        what is made once per machine: engines, cargo-pgrx, data
+#   CARGO_TARGET_DIR  build output; the clone's own target/ unless set
+
+set -euo pipefail
+# As root, the user postgres has to read what is made here.
+umask 022
+
+REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export REPO
+cd "$REPO"
+
+PGRX_VERSION=0.18.1
+
+if [ "$(id -u)" -eq 0 ]; then
+    : "${LAKE_CACHE:=/var/cache/lake_stores}"
+else
+    : "${LAKE_CACHE:=${XDG_CACHE_HOME:-$HOME/.cache}/lake_stores}"
+fi
+: "${CARGO_TARGET_DIR:=$REPO/target}"
+export LAKE_CACHE CARGO_TARGET_DIR
+export LOGS="$CARGO_TARGET_DIR/lake-logs"
+
+say()  { printf '\033[1m==> %s\033[0m\n' "$*"; }
+note() { printf '    %s\n' "$*"; }
+die()  { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# have COMMAND…: are they all there?
+have() { command -v "$@" >/dev/null 2>&1; }
+
+# as_root COMMAND…: runs it as root, through sudo for others.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# as_postgres COMMAND…: Postgres refuses to run as root, so root becomes `postgres`; others stay who they are.
+as_postgres() {
+    if [ "$(id -u)" -eq 0 ]; then
+        (cd / && exec runuser -u postgres -- "$@")
+    else
+        "$@"
+    fi
+}
+
+# own DIR…: makes directories that as_postgres may write to.
+own() {
+    mkdir -p "$@"
+    if [ "$(id -u)" -eq 0 ]; then chown postgres: "$@"; fi
+}
+
+# --- the system, and where its Postgres comes from ---------------------------------------------------------
+
+# "debian 12", "ubuntu 24.04", …; testing and sid have no number and count as the next release.
+system_id() {
+    # shellcheck source=/dev/null
+    (. /etc/os-release 2>/dev/null && echo "${ID:-unknown} ${VERSION_ID:-testing}") || echo "unknown unknown"
+}
+
+# recipe PG: how this system gets that version with all engines.
+#   source    server and PostGIS as packages, pgvector and TimescaleDB from source packages
+#   packages  everything as packages
+recipe() {
+    case "$(system_id)/$1" in
+        "debian 12/15")      echo source ;;
+        "debian 13/17")      echo packages ;;
+        "debian testing/18") echo packages ;;
+        *) return 1 ;;
+    esac
+}
+
+# The versions this system can have, newest first.
+known_versions() {
+    local version
+    for version in 18 17 16 15; do
+        if recipe "$version" >/dev/null; then echo "$version"; fi
+    done
+}
+
+default_version() {
+    local version
+    for version in $(known_versions); do
+        if [ -x "/usr/lib/postgresql/$version/bin/postgres" ]; then echo "$version"; return; fi
+    done
+    known_versions | head -n 1
+}
+
+: "${PG:=$(default_version)}"
+export PG
+
+# --- one build's own Postgres ------------------------------------------------------------------------------
+
+# reachable DIR: can every user of the machine get into it (or into what will be made there)?
+reachable() {
+    local dir=$1
+    while [ "$dir" != / ]; do
+        if [ -e "$dir" ] && [[ $(stat -c %A "$dir") != *[xt] ]]; then return 1; fi
+        dir=$(dirname "$dir")
+    done
+}
+
+# Where this build's Postgres tree, clusters and sockets lie: in the build directory, unless a socket's path
+# would be too long (107 bytes) or the user `postgres` could not get there.
+run_dir() {
+    local dir="$CARGO_TARGET_DIR/lake"
+    if [ ${#dir} -gt 70 ] || { [ "$(id -u)" -eq 0 ] && ! reachable "$dir"; }; then
+        dir="/var/tmp/lake-$(id -u)-$(printf %s "$CARGO_TARGET_DIR" | sha256sum | cut -c1-8)"
+    fi
+    echo "$dir"
+}
+
+RUN=$(run_dir)
+if [[ $RUN == /var/tmp/* ]]; then
+    if [ -e "$RUN" ] && [ "$(stat -c %u "$RUN")" != "$(id -u)" ]; then
+        die "$RUN belongs to somebody else"
+    fi
+fi
+TREE="$RUN/pg$PG"
+PGBIN="$TREE/usr/lib/postgresql/$PG/bin"
+export RUN TREE PGBIN
+
+# What cargo and cargo-pgrx need to know. The path of pg_config goes into the fingerprint of the bindings, so it
+# depends on the build directory only.
+export PGRX_HOME="$RUN/pgrx"
+if [ "$(uname -m)" = x86_64 ]; then
+    # Not needed here, and its flags would have every dependency compiled a second time (see .cargo/config.toml,
+    # which cargo does not apply to its subcommands).
+    export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND=1
+fi
+export PATH="$LAKE_CACHE/cargo-pgrx-$PGRX_VERSION/bin:$PATH"
+VENV="$LAKE_CACHE/python"
+export VENV

@@ -1,0 +1,1 @@
+DO $$ BEGIN RAISE 'should have failed'; END $$;
