@@ -1,0 +1,1 @@
+//! Tests of vector stores inside the server.
