@@ -55,9 +55,7 @@ impl IntoDatum for JsonbText {
     fn into_datum(self) -> Option<pg_sys::Datum> {
         let text = CString::new(self.0).ok()?;
         // SAFETY: jsonb_in takes a NUL-terminated string and copies what it needs.
-        unsafe {
-            direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(text.as_ptr().into())])
-        }
+        unsafe { direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(text.as_ptr().into())]) }
     }
 
     fn type_oid() -> pg_sys::Oid {
@@ -74,7 +72,8 @@ unsafe impl UnboxDatum for JsonbText {
         Self: 'src,
     {
         // SAFETY: the caller vouches that the datum is a jsonb that isn't null.
-        unsafe { Self::from_datum(datum.sans_lifetime(), false) }.unwrap_or(JsonbText("null".into()))
+        unsafe { Self::from_datum(datum.sans_lifetime(), false) }
+            .unwrap_or(JsonbText("null".into()))
     }
 }
 

@@ -102,14 +102,17 @@ impl NewName {
             }
             Err(mut parts) => {
                 let name = parts.pop().unwrap_or_default();
-                let schema = crate::spi::one::<String>("SELECT pg_catalog.current_schema()", &[])?
-                    .ok_or_else(|| {
-                        Error::new(
-                            PgSqlErrorCode::ERRCODE_INVALID_SCHEMA_NAME,
-                            "no schema has been selected to create in",
-                        )
-                        .hint("Name the schema too ('app.docs'), or set search_path.")
-                    })?;
+                let schema = crate::spi::one::<String>(
+                    "SELECT pg_catalog.current_schema()::pg_catalog.text",
+                    &[],
+                )?
+                .ok_or_else(|| {
+                    Error::new(
+                        PgSqlErrorCode::ERRCODE_INVALID_SCHEMA_NAME,
+                        "no schema has been selected to create in",
+                    )
+                    .hint("Name the schema too ('app.docs'), or set search_path.")
+                })?;
                 Ok(Self { schema, name })
             }
         }

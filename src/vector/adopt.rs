@@ -153,7 +153,9 @@ fn id_column(relation: &Relation, all: &[Column], name: &str) -> Result<Column> 
             let key = keys.first().ok_or_else(|| {
                 Error::new(
                     PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-                    format!("{relation} has neither a column \"id\" nor a primary key of one column"),
+                    format!(
+                        "{relation} has neither a column \"id\" nor a primary key of one column"
+                    ),
                 )
                 .hint("Name the column of its ids: id_column => '…'.")
             })?;

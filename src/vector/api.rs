@@ -13,6 +13,7 @@ use crate::error::{Error, Result, SqlResult};
 use crate::jsonb::JsonbText;
 use crate::regclass::RegClass;
 use lake_vectors::{Mode, Row};
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::borrow::Cow;
 
@@ -105,13 +106,12 @@ pub fn vector_upsert(
     Ok(upsert::one(&vector, &row)?.as_str())
 }
 
-/// Counts as a row.
-type CountsRow = TableIterator<
+fn counts_row(
+    counts: Counts,
+) -> TableIterator<
     'static,
     (name!(inserted, i64), name!(updated, i64), name!(unchanged, i64), name!(rejected, i64)),
->;
-
-fn counts_row(counts: Counts) -> CountsRow {
+> {
     TableIterator::once((counts.inserted, counts.updated, counts.unchanged, counts.rejected))
 }
 
@@ -154,7 +154,13 @@ pub fn vector_upsert_many_reals(
     contents: default!(Option<Vec<Option<String>>>, "NULL"),
     on_error: default!(Option<&str>, "'raise'"),
     mode: default!(Option<&str>, "'upsert'"),
-) -> SqlResult<CountsRow> {
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (name!(inserted, i64), name!(updated, i64), name!(unchanged, i64), name!(rejected, i64)),
+    >,
+    ErrorReport,
+> {
     let vector = VectorStore::load(store)?;
     let embeddings = Reals::from_array(need(embeddings, "embeddings")?);
     let arrays = Arrays { ids, metadatas, contents };
@@ -171,7 +177,13 @@ pub fn vector_upsert_many_bytes(
     contents: default!(Option<Vec<Option<String>>>, "NULL"),
     on_error: default!(Option<&str>, "'raise'"),
     mode: default!(Option<&str>, "'upsert'"),
-) -> SqlResult<CountsRow> {
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (name!(inserted, i64), name!(updated, i64), name!(unchanged, i64), name!(rejected, i64)),
+    >,
+    ErrorReport,
+> {
     let vector = VectorStore::load(store)?;
     let embeddings = Reals::from_bytes(need(embeddings, "embeddings")?)?;
     let arrays = Arrays { ids, metadatas, contents };
@@ -184,7 +196,13 @@ pub fn vector_upsert_many_items(
     items: Option<JsonbText>,
     on_error: default!(Option<&str>, "'raise'"),
     mode: default!(Option<&str>, "'upsert'"),
-) -> SqlResult<CountsRow> {
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (name!(inserted, i64), name!(updated, i64), name!(unchanged, i64), name!(rejected, i64)),
+    >,
+    ErrorReport,
+> {
     let vector = VectorStore::load(store)?;
     let items = need(items, "items")?;
     let on_error = OnError::parse(need(on_error, "on_error")?)?;
@@ -192,19 +210,6 @@ pub fn vector_upsert_many_items(
     let rows = batch::from_items(items.iter().map(|item| item.get()), parse_mode(mode)?)?;
     Ok(counts_row(upsert::many(&vector, &rows, on_error)?))
 }
-
-/// Rows found, as SQL shows them.
-type Hits = TableIterator<
-    'static,
-    (
-        name!(id, String),
-        name!(distance, f64),
-        name!(score, f64),
-        name!(metadata, Option<JsonbText>),
-        name!(content, Option<String>),
-        name!(embedding, Option<Vec<f32>>),
-    ),
->;
 
 #[pg_extern(schema = "lake", stable)]
 #[expect(clippy::too_many_arguments, reason = "the SQL signature")]
@@ -217,7 +222,20 @@ pub fn vector_search(
     mode: default!(Option<&str>, "'auto'"),
     ef_search: default!(Option<i32>, "NULL"),
     with_embedding: default!(Option<bool>, "false"),
-) -> SqlResult<Hits> {
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (
+            name!(id, String),
+            name!(distance, f64),
+            name!(score, f64),
+            name!(metadata, Option<JsonbText>),
+            name!(content, Option<String>),
+            name!(embedding, Option<Vec<f32>>),
+        ),
+    >,
+    ErrorReport,
+> {
     let vector = VectorStore::load(store)?;
     let reals = query.map(Reals::from_array);
     let mut query = Query::new(&vector, reals.as_ref(), k, filter.as_ref())?;
@@ -226,24 +244,11 @@ pub fn vector_search(
     query.set_ef_search(ef_search)?;
     query.with_embedding = with_embedding.unwrap_or(false);
     let hits = query.run()?;
-    Ok(TableIterator::new(hits.into_iter().map(|hit| {
-        (hit.id, hit.distance, hit.score, hit.metadata, hit.content, hit.embedding)
-    })))
+    Ok(TableIterator::new(
+        hits.into_iter()
+            .map(|hit| (hit.id, hit.distance, hit.score, hit.metadata, hit.content, hit.embedding)),
+    ))
 }
-
-/// A choice of path, as SQL shows it.
-type Explained = TableIterator<
-    'static,
-    (
-        name!(path, &'static str),
-        name!(reason, String),
-        name!(matching_rows, Option<i64>),
-        name!(exact_cutoff, Option<i64>),
-        name!(index, Option<String>),
-        name!(ef_search, Option<i32>),
-        name!(sql, String),
-    ),
->;
 
 #[pg_extern(schema = "lake", stable)]
 pub fn vector_explain(
@@ -253,7 +258,21 @@ pub fn vector_explain(
     filter: default!(Option<JsonbText>, "NULL"),
     mode: default!(Option<&str>, "'auto'"),
     ef_search: default!(Option<i32>, "NULL"),
-) -> SqlResult<Explained> {
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (
+            name!(path, &'static str),
+            name!(reason, String),
+            name!(matching_rows, Option<i64>),
+            name!(exact_cutoff, Option<i64>),
+            name!(index, Option<String>),
+            name!(ef_search, Option<i32>),
+            name!(sql, String),
+        ),
+    >,
+    ErrorReport,
+> {
     let vector = VectorStore::load(store)?;
     let reals = query.map(Reals::from_array);
     let mut query = Query::new(&vector, reals.as_ref(), k, filter.as_ref())?;
@@ -278,17 +297,6 @@ pub fn vector_explain(
     )))
 }
 
-/// Rows as stored, as SQL shows them.
-type Rows = TableIterator<
-    'static,
-    (
-        name!(id, String),
-        name!(embedding, Option<Vec<f32>>),
-        name!(metadata, Option<JsonbText>),
-        name!(content, Option<String>),
-    ),
->;
-
 /// 22004 where neither ids nor filter say which rows are meant.
 fn some_selection(ids: bool, filter: bool) -> Result<()> {
     if ids || filter {
@@ -305,7 +313,18 @@ pub fn vector_get(
     filter: default!(Option<JsonbText>, "NULL"),
     with_embedding: default!(Option<bool>, "true"),
     max_rows: default!(Option<i64>, "NULL"),
-) -> SqlResult<Rows> {
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (
+            name!(id, String),
+            name!(embedding, Option<Vec<f32>>),
+            name!(metadata, Option<JsonbText>),
+            name!(content, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
     let vector = VectorStore::load(store)?;
     some_selection(ids.is_some(), filter.is_some())?;
     if let Some(rows) = max_rows

@@ -78,7 +78,8 @@ impl Reals {
 
     /// How many numbers each of `rows` rows has. 2202E where that can't be.
     fn width(&self, rows: usize, dimensions: usize) -> Result<usize> {
-        let shape = |message: String| Error::new(PgSqlErrorCode::ERRCODE_ARRAY_ELEMENT_ERROR, message);
+        let shape =
+            |message: String| Error::new(PgSqlErrorCode::ERRCODE_ARRAY_ELEMENT_ERROR, message);
         match self.dims.as_slice() {
             [n, width] if *n == rows => Ok(*width),
             [n, _] => Err(shape(format!("embeddings has {n} rows for {rows} ids"))),
@@ -92,10 +93,15 @@ impl Reals {
                 Err(if rows > 0 && count % rows == 0 {
                     error.detail(format!("That is {} for each id.", count / rows))
                 } else {
-                    error.hint("Send n rows of d numbers: an array of n×d, flat or in two dimensions.")
+                    error.hint(
+                        "Send n rows of d numbers: an array of n×d, flat or in two dimensions.",
+                    )
                 })
             }
-            more => Err(shape(format!("embeddings has {} dimensions; it can have one or two", more.len()))),
+            more => Err(shape(format!(
+                "embeddings has {} dimensions; it can have one or two",
+                more.len()
+            ))),
         }
     }
 }
@@ -156,7 +162,10 @@ pub fn split_items(items: &str) -> Result<Vec<&RawValue>> {
 }
 
 /// The rows of JSON texts.
-pub fn from_items<'a>(items: impl ExactSizeIterator<Item = &'a str>, mode: Mode) -> Result<Vec<Row<'a>>> {
+pub fn from_items<'a>(
+    items: impl ExactSizeIterator<Item = &'a str>,
+    mode: Mode,
+) -> Result<Vec<Row<'a>>> {
     limit(items.len())?;
     let mut out = Vec::with_capacity(items.len());
     for (index, item) in items.enumerate() {

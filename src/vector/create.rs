@@ -82,7 +82,10 @@ pub fn create(new: &NewStore<'_>) -> Result<Store> {
         ),
         &[],
     )?;
-    spi::execute(&format!("CREATE INDEX ON {name} USING gin (metadata pg_catalog.jsonb_path_ops)"), &[])?;
+    spi::execute(
+        &format!("CREATE INDEX ON {name} USING gin (metadata pg_catalog.jsonb_path_ops)"),
+        &[],
+    )?;
     if let Some(config) = &text_config {
         spi::execute(
             &format!(
@@ -132,7 +135,8 @@ pub fn metric(text: &str) -> Result<Metric> {
 
 fn too_wide_hint(storage: Storage, dimensions: i32) -> String {
     if storage == Storage::Vector && dimensions <= Storage::Halfvec.max_indexed() {
-        "Searches will be exact. With storage => 'halfvec' up to 4000 dimensions can be indexed.".into()
+        "Searches will be exact. With storage => 'halfvec' up to 4000 dimensions can be indexed."
+            .into()
     } else {
         "Searches will be exact.".into()
     }
@@ -165,7 +169,9 @@ fn text_config(name: &str) -> Result<String> {
         |row| spi::need::<String>(row, 1),
     )?
     .pop()
-    .ok_or_else(|| Error::undefined_object(format!("text search configuration \"{name}\" does not exist")))
+    .ok_or_else(|| {
+        Error::undefined_object(format!("text search configuration \"{name}\" does not exist"))
+    })
 }
 
 fn find(name: &NewName) -> Result<Option<pg_sys::Oid>> {
@@ -188,7 +194,8 @@ fn require_free(name: &NewName) -> Result<()> {
 }
 
 fn created(name: &NewName) -> Result<Relation> {
-    let oid = find(name)?.ok_or_else(|| Error::internal(format!("{name} is not there after CREATE TABLE")))?;
+    let oid = find(name)?
+        .ok_or_else(|| Error::internal(format!("{name} is not there after CREATE TABLE")))?;
     Relation::by_oid(oid)
 }
 

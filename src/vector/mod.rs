@@ -6,9 +6,6 @@
 //! - [`plan`] — exact or approximate, and why; [`search`] — asks.
 //! - [`rows`] — get, delete, count.
 
-use crate::catalog::Store;
-use crate::catalog::reject::Replayed;
-use crate::error::Result;
 use pgrx::prelude::*;
 
 mod adopt;

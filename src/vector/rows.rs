@@ -121,7 +121,8 @@ fn canonical(vector: &VectorStore, ids: &[Option<String>]) -> Result<Vec<String>
         .enumerate()
         .map(|(index, id)| {
             let place = index + 1;
-            let id = id.as_deref().ok_or_else(|| Error::null_value(format!("id {place} is null")))?;
+            let id =
+                id.as_deref().ok_or_else(|| Error::null_value(format!("id {place} is null")))?;
             vector.rules.id_type.canonical(id).ok_or_else(|| {
                 Error::new(
                     PgSqlErrorCode::ERRCODE_INVALID_TEXT_REPRESENTATION,

@@ -55,7 +55,9 @@ impl<'a> Query<'a> {
         check_query(vector, &values)?;
         let k = k.ok_or_else(|| Error::null_value("k is null"))?;
         if !(1..=MAX_K).contains(&k) {
-            return Err(Error::invalid_parameter(format!("k must be between 1 and {MAX_K}, not {k}")));
+            return Err(Error::invalid_parameter(format!(
+                "k must be between 1 and {MAX_K}, not {k}"
+            )));
         }
         let compiled = compile(vector, filter, 3)?;
         let filtered = compiled.sql != "true";
@@ -130,7 +132,9 @@ impl<'a> Query<'a> {
             vector.vector_param(1)
         );
         let (distance, inner_order) = match path {
-            Path::Exact => (format!("{distance} OPERATOR(pg_catalog.+) 0::pg_catalog.float8"), "2, 1"),
+            Path::Exact => {
+                (format!("{distance} OPERATOR(pg_catalog.+) 0::pg_catalog.float8"), "2, 1")
+            }
             Path::Approximate { .. } => (distance, "2"),
         };
         let embedding = if self.with_embedding {

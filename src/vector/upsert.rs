@@ -74,14 +74,17 @@ pub fn many(vector: &VectorStore, rows: &[Row<'_>], on_error: OnError) -> Result
                 )
                 .hint("on_error => 'reject' writes the good rows and records the bad ones in lake.rejects."));
             }
-            Err(fault) => rejects.push(reject_of(row, fault.code, &fault.message, Some(&fault.pointer), None)),
+            Err(fault) => {
+                rejects.push(reject_of(row, fault.code, &fault.message, Some(&fault.pointer), None))
+            }
         }
     }
     let superseded = last_wins(&mut good);
     if !superseded.is_empty() {
         report_superseded(vector, rows.len(), &superseded);
     }
-    let mut counts = Counts { rejected: rows_of(rejects.len() + superseded.len()), ..Counts::default() };
+    let mut counts =
+        Counts { rejected: rows_of(rejects.len() + superseded.len()), ..Counts::default() };
     write_all(vector, &mut good, &mut counts)?;
     if on_error == OnError::Reject {
         rejects.extend(superseded.iter().map(|(row, by)| {
@@ -154,7 +157,8 @@ fn raise(fault: &Fault, message: String) -> Error {
         Code::Dimension | Code::ZeroNorm => PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
         _ => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
     };
-    let at = if fault.pointer.is_empty() { String::new() } else { format!(" at {}", fault.pointer) };
+    let at =
+        if fault.pointer.is_empty() { String::new() } else { format!(" at {}", fault.pointer) };
     Error::new(state, message.replace('\0', "\\0")).detail(format!("Code: {}{at}.", fault.code))
 }
 
@@ -163,7 +167,11 @@ pub fn check_query(vector: &VectorStore, query: &[f32]) -> Result<()> {
     vector.rules.embedding(query).map_err(|fault| {
         raise(
             &fault,
-            format!("query for {}: {}", vector.relation(), fault.message.replacen("embedding", "query", 1)),
+            format!(
+                "query for {}: {}",
+                vector.relation(),
+                fault.message.replacen("embedding", "query", 1)
+            ),
         )
     })
 }
@@ -296,12 +304,7 @@ fn statement(vector: &VectorStore, mode: Mode) -> String {
 
     // Null-safe equality of each column with what is to be written.
     let same = |new: &dyn Fn(usize) -> String| {
-        let mut all = vec![format!(
-            "t.{} {} {}",
-            columns[1],
-            vector.engine.operator("="),
-            new(1)
-        )];
+        let mut all = vec![format!("t.{} {} {}", columns[1], vector.engine.operator("="), new(1))];
         for (index, column) in columns.iter().enumerate().skip(2) {
             let new = new(index);
             all.push(format!(
