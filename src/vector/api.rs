@@ -190,6 +190,20 @@ pub fn vector_upsert_many_bytes(
     Ok(counts_row(upsert_arrays(&vector, arrays, &embeddings, on_error, mode)?))
 }
 
+/// What the two JSON forms share.
+fn upsert_items(
+    store: Option<RegClass>,
+    items: &str,
+    on_error: Option<&str>,
+    mode: Option<&str>,
+) -> Result<Counts> {
+    let vector = VectorStore::load(store)?;
+    let items = batch::split_items(items)?;
+    let on_error = OnError::parse(need(on_error, "on_error")?)?;
+    let rows = batch::from_items(items.iter().map(|item| item.get()), parse_mode(mode)?)?;
+    upsert::many(&vector, &rows, on_error)
+}
+
 #[pg_extern(schema = "lake", name = "vector_upsert_many", volatile)]
 pub fn vector_upsert_many_items(
     store: Option<RegClass>,
@@ -203,12 +217,25 @@ pub fn vector_upsert_many_items(
     >,
     ErrorReport,
 > {
-    let vector = VectorStore::load(store)?;
     let items = need(items, "items")?;
-    let on_error = OnError::parse(need(on_error, "on_error")?)?;
-    let items = batch::split_items(&items.0)?;
-    let rows = batch::from_items(items.iter().map(|item| item.get()), parse_mode(mode)?)?;
-    Ok(counts_row(upsert::many(&vector, &rows, on_error)?))
+    Ok(counts_row(upsert_items(store, &items.0, on_error, mode)?))
+}
+
+#[pg_extern(schema = "lake", name = "vector_upsert_many", volatile)]
+pub fn vector_upsert_many_text(
+    store: Option<RegClass>,
+    items: Option<&str>,
+    on_error: default!(Option<&str>, "'raise'"),
+    mode: default!(Option<&str>, "'upsert'"),
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (name!(inserted, i64), name!(updated, i64), name!(unchanged, i64), name!(rejected, i64)),
+    >,
+    ErrorReport,
+> {
+    let items = need(items, "items")?;
+    Ok(counts_row(upsert_items(store, items, on_error, mode)?))
 }
 
 #[pg_extern(schema = "lake", stable)]

@@ -152,12 +152,25 @@ pub fn from_columns<'a>(
     Ok(out)
 }
 
-/// The elements of a JSON array. 22023 for another kind of JSON.
+/// The elements of a JSON array. 22023 for another kind of JSON, 22P02 for what isn't JSON.
 pub fn split_items(items: &str) -> Result<Vec<&RawValue>> {
-    serde_json::from_str(items).map_err(|_| {
-        Error::invalid_parameter("items must be an array of objects").hint(
-            "[{\"id\": \"a\", \"embedding\": [0.1, 0.2], \"metadata\": {}, \"content\": \"…\"}, …]",
-        )
+    const EXAMPLE: &str =
+        "[{\"id\": \"a\", \"embedding\": [0.1, 0.2], \"metadata\": {}, \"content\": \"…\"}, …]";
+    serde_json::from_str(items).map_err(|error| {
+        let error = if error.is_data() {
+            Error::invalid_parameter("items must be an array of objects")
+        } else {
+            Error::new(
+                PgSqlErrorCode::ERRCODE_INVALID_TEXT_REPRESENTATION,
+                format!("items is not JSON: {error}"),
+            )
+        };
+        // Untyped parameters mean this form, so what was meant may have been arrays.
+        if items.starts_with('{') {
+            error.hint("If these are ids and embeddings, say so: $2::text[], $3::real[].")
+        } else {
+            error.hint(EXAMPLE)
+        }
     })
 }
 

@@ -35,6 +35,7 @@ extension_sql_file!(
         vector_upsert_many_reals,
         vector_upsert_many_bytes,
         vector_upsert_many_items,
+        vector_upsert_many_text,
         vector_search,
         vector_explain,
         vector_get,

@@ -144,7 +144,11 @@ fn matching(
         let rows = whole(estimated);
         return Ok((rows, format!("about {rows} rows match by the planner's estimate,")));
     }
-    // The planner knows little of jsonb, so a low estimate is worth a look.
+    if estimated <= count(cutoff) / 2.0 && estimable(vector, wish.condition)? {
+        let rows = whole(estimated);
+        return Ok((rows, format!("about {rows} rows match by the planner's estimate,")));
+    }
+    // The planner knows nothing of values inside jsonb, so a low estimate is worth a look.
     let counted: i64 = spi::scalar(
         &format!(
             "SELECT pg_catalog.count(*) FROM (SELECT FROM {} AS t WHERE {} LIMIT {}) s",
@@ -160,6 +164,23 @@ fn matching(
         format!("{counted} rows match,")
     };
     Ok((counted, how))
+}
+
+/// Whether the planner has grounds for its estimate: the table was analysed, and the condition is
+/// made of containment only, which is tried on the sampled values.
+fn estimable(vector: &VectorStore, condition: &str) -> Result<bool> {
+    if condition.contains("->") {
+        return Ok(false);
+    }
+    Ok(spi::one::<bool>(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_statistic \
+         WHERE starelid = $1 AND staattnum = $2)",
+        &[
+            vector.store.oid().into(),
+            vector.metadata.as_ref().map_or(0, |column| column.number).into(),
+        ],
+    )?
+    .unwrap_or(false))
 }
 
 /// Most matching rows for which a search is exact.
