@@ -150,6 +150,41 @@ pub fn fail(
     })?
 }
 
+/// Notes that a run was stopped from outside (server stopped, worker terminated): not the job's fault,
+/// so it isn't counted, and it is tried again soon. For the last moment of a process, where a lock
+/// can't be waited for: rows that somebody else holds stay as they are and will count as a crash.
+pub fn stopped(run: &Run, now: TimestampWithTimeZone) -> Result<()> {
+    access::as_extension_owner(|| {
+        let free = spi::one::<i64>(
+            "SELECT r.run_id FROM _lake.job j JOIN _lake.job_run r USING (job_id) \
+             WHERE j.job_id = $1 AND r.run_id = $2 FOR UPDATE SKIP LOCKED",
+            &[run.job_id.into(), run.run_id.into()],
+        )?;
+        if free.is_none() {
+            return Ok(());
+        }
+        spi::execute(
+            "UPDATE _lake.job SET failures = $4, next_run = CASE WHEN next_run <> $2 THEN next_run \
+                 ELSE $3::pg_catalog.timestamptz + pg_catalog.make_interval(secs => $5) END \
+             WHERE job_id = $1",
+            &[
+                run.job_id.into(),
+                run.pushed_to.into(),
+                now.into(),
+                run.failures_before.into(),
+                FIRST_PAUSE_S.into(),
+            ],
+        )?;
+        let failure = Failure {
+            sqlstate: "57P01".into(),
+            message: "the worker was terminated".into(),
+            detail: None,
+            hint: None,
+        };
+        end(run, "failure", &Totals::default(), Some(&failure), now)
+    })?
+}
+
 fn end(
     run: &Run,
     outcome: &str,

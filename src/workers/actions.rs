@@ -4,6 +4,7 @@
 
 use crate::catalog::{Store, StoreKind};
 use crate::error::Result;
+use crate::series;
 use crate::spi;
 use pgrx::datum::TimestampWithTimeZone;
 use serde_json::Value;
@@ -42,6 +43,8 @@ pub static ACTIONS: &[Action] = &[
     Action { name: "analyze", kind: StoreKind::Vector, step: analyze },
     Action { name: "analyze", kind: StoreKind::Series, step: analyze },
     Action { name: "analyze", kind: StoreKind::Geo, step: analyze },
+    Action { name: "make_chunks", kind: StoreKind::Series, step: series::jobs::make_chunks },
+    Action { name: "retention", kind: StoreKind::Series, step: series::jobs::retention },
 ];
 
 /// Statistics of the whole store. Autovacuum never analyses a partitioned table as a whole, so that

@@ -1,9 +1,17 @@
+//! Locks of workers.
+//!
 //! Who works on a job: a lock that ends with its holder, whatever becomes of it. It is of a kind that
 //! no SQL statement can take, so that nobody can block a job with it: an advisory lock on an object.
+//!
+//! That the extension stays: the lock that `DROP EXTENSION` takes first. To wait for anything later
+//! (a table of the catalogue) could deadlock with it, and Postgres might choose the wrong victim.
 
 use crate::error::Result;
-use crate::spi;
+use crate::spi::{self, LocalSettings};
 use pgrx::pg_sys;
+
+/// OID of `pg_extension`.
+const PG_EXTENSION: u32 = 3079;
 
 /// What the lock is on: the row of the job, as an object of its table.
 fn tag(job_id: i64) -> Result<pg_sys::LOCKTAG> {
@@ -62,4 +70,43 @@ const LAUNCHER: i64 = 0;
 pub fn take_launcher() -> Result<()> {
     acquire(&tag(LAUNCHER)?, false, true);
     Ok(())
+}
+
+/// Whether the extension is here, complete and committed, as far as this transaction sees.
+pub fn is_installed() -> bool {
+    extension() != pg_sys::InvalidOid
+}
+
+fn extension() -> pg_sys::Oid {
+    // SAFETY: a look into the system catalogs, inside a transaction.
+    unsafe { pg_sys::get_extension_oid(c"lake_stores".as_ptr(), true) }
+}
+
+/// Keeps the extension to the end of this transaction; false where it isn't there. Where somebody is
+/// dropping it, waits for their decision if `wait`, holding nothing; else false.
+pub fn hold_extension(wait: bool) -> Result<bool> {
+    let extension_oid = extension();
+    if extension_oid == pg_sys::InvalidOid {
+        return Ok(false);
+    }
+    let tag = pg_sys::LOCKTAG {
+        // SAFETY: set at start-up of every process that is connected to a database.
+        locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+        locktag_field2: PG_EXTENSION,
+        locktag_field3: extension_oid.to_u32(),
+        locktag_field4: 0,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+    };
+    let settings = LocalSettings::new();
+    settings.set("lock_timeout", "0");
+    // SAFETY: a well-formed tag; what happened meanwhile is taken notice of before the second look.
+    unsafe {
+        let got = pg_sys::LockAcquire(&raw const tag, pg_sys::AccessShareLock as i32, false, !wait);
+        if got == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
+            return Ok(false);
+        }
+        pg_sys::AcceptInvalidationMessages();
+    }
+    Ok(extension() == extension_oid)
 }

@@ -6,18 +6,20 @@
 //! | **starting a visit** | launcher | a free worker process: visit · none: the round ends, logged once |
 //! | **looking** | visit, one transaction | no extension, in recovery, switched off, other version: leaves · else: forgets stores whose tables are gone, marks crashed runs, prunes history, notes what is due |
 //! | **beginning a job** | visit, one transaction | somebody else has it, or it isn't due any more: next job · else a `running` row is written and counted as a failure |
-//! | **a step** | visit as the store's owner, a transaction each | done: next step · idle or last: ends well · error: rolled back, ends failed · SIGTERM: dies here, found by the next visit |
+//! | **a step** | visit as the store's owner, a transaction each | done: next step · idle or last: ends well · error: rolled back, ends failed · SIGTERM: rolled back, recorded as stopped, ends · killed: found by the next visit |
 //! | **ending a job** | visit, one transaction | recorded; next job |
 //! | **leaving** | visit | process ends; nothing stays connected |
 //!
 //! Because nobody stays, `DROP DATABASE` and `CREATE DATABASE … TEMPLATE` find the database free; a
-//! visit that is at work makes way for them. While a transaction of ours is open it holds a lock that `DROP EXTENSION` waits for; the next one finds
-//! the extension gone and leaves without a word. A job is held by a lock that ends with the process,
-//! so that a `running` row without it is known to be of a run that crashed.
+//! visit that is at work makes way for them. While a transaction of ours is open it holds the lock
+//! that `DROP EXTENSION` takes first; the next one finds the extension gone and leaves without a word.
+//! A job is held by a lock that ends with the process, so that a `running` row without it is known to
+//! be of a run that crashed.
 
 pub mod actions;
 pub mod clock;
 mod databases;
+mod last_words;
 mod launcher;
 mod lock;
 mod make_way;

@@ -9,7 +9,7 @@ use crate::regclass::RegClass;
 use crate::workers::actions::{self, Action, Progress, Step};
 use crate::workers::clock::Clock;
 use crate::workers::lock::{self, JobLock};
-use crate::workers::{process, transaction, visit};
+use crate::workers::{last_words, process, transaction};
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 /// How many subjects (chunks, indexes) a run's record names.
@@ -19,13 +19,14 @@ const MAX_SUBJECTS: usize = 100;
 /// itself; a failure of the job is recorded.
 pub fn run(job_id: i64, clock: &dyn Clock) -> Result<(), Failure> {
     let begun = transaction::run(|| {
-        if !visit::hold_extension()? {
+        if !lock::hold_extension(false)? {
             return Ok(None);
         }
         let Some(lock) = JobLock::try_take(job_id)? else { return Ok(None) };
         Ok(run::begin(job_id, true, clock.now())?.map(|run| (lock, run)))
     })?;
     let Some((_lock, run)) = begun else { return Ok(()) };
+    let _unfinished = last_words::Unfinished::new(&run);
     process::report(Some(&format!("lake_stores job {}: {}", run.job_id, run.action)));
 
     let mut totals = Totals::default();
@@ -33,7 +34,7 @@ pub fn run(job_id: i64, clock: &dyn Clock) -> Result<(), Failure> {
         process::reload_if_asked();
         pgrx::check_for_interrupts!();
         let step = transaction::run(|| {
-            if !visit::hold_extension()? {
+            if !lock::hold_extension(true)? {
                 return Ok(None);
             }
             step_as_owner(&run, clock).map(Some)
@@ -52,7 +53,7 @@ pub fn run(job_id: i64, clock: &dyn Clock) -> Result<(), Failure> {
     };
 
     transaction::run(|| {
-        if !visit::hold_extension()? {
+        if !lock::hold_extension(true)? {
             return Ok(());
         }
         match &outcome {

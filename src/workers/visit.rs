@@ -4,7 +4,7 @@ use crate::catalog::run::Failure;
 use crate::catalog::{dropped, run, version};
 use crate::error::Result;
 use crate::workers::clock::{Clock, SystemClock};
-use crate::workers::{VISIT, lock, process, runner, transaction};
+use crate::workers::{VISIT, last_words, lock, process, runner, transaction};
 use crate::{gucs, spi};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::{pg_guard, pg_sys};
@@ -17,6 +17,7 @@ pub extern "C-unwind" fn lake_stores_visit(argument: pg_sys::Datum) {
     let database = pg_sys::Oid::from(argument.value() as u32);
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
     settle_in();
+    last_words::register();
     match visit(&SystemClock) {
         Ok(Found::NoExtension) => {
             process::ask_to_end(BackgroundWorker::get_extra().parse().unwrap_or(0));
@@ -49,7 +50,7 @@ fn settle_in() {
 #[derive(Debug)]
 enum Found {
     NoExtension,
-    /// In recovery, switched off, or another version's catalogue.
+    /// In recovery, switched off, being dropped, or another version's catalogue.
     NotNow,
     /// These jobs are due.
     Due(Vec<i64>),
@@ -76,8 +77,11 @@ fn look(clock: &dyn Clock) -> Result<Found> {
     if unsafe { pg_sys::RecoveryInProgress() } {
         return Ok(Found::NotNow);
     }
-    if !hold_extension()? {
+    if !lock::is_installed() {
         return Ok(Found::NoExtension);
+    }
+    if !lock::hold_extension(false)? {
+        return Ok(Found::NotNow);
     }
     if let Err(error) = version::check() {
         process::log(&format!("lake_stores rests: {error}"));
@@ -98,24 +102,4 @@ fn look(clock: &dyn Clock) -> Result<Found> {
         &[now.into()],
     )?;
     Ok(Found::Due(run::due(now)?))
-}
-
-/// Whether the extension is here, complete and committed; if so, `DROP EXTENSION` waits for the end of
-/// this transaction.
-pub fn hold_extension() -> Result<bool> {
-    let there = || {
-        // SAFETY: a look into the system catalogs, inside a transaction.
-        unsafe { pg_sys::get_extension_oid(c"lake_stores".as_ptr(), true) != pg_sys::InvalidOid }
-    };
-    if !there() {
-        return Ok(false);
-    }
-    let Some(table) =
-        spi::one::<pg_sys::Oid>("SELECT pg_catalog.to_regclass('_lake.job')::pg_catalog.oid", &[])?
-    else {
-        return Ok(false);
-    };
-    // SAFETY: any OID can be locked; what was dropped meanwhile is seen by the second look.
-    unsafe { pg_sys::LockRelationOid(table, pg_sys::AccessShareLock as pg_sys::LOCKMODE) };
-    Ok(there())
 }

@@ -208,14 +208,20 @@ fn a_busy_worker_ends_at_once_when_terminated_and_the_job_goes_on() {
     assert!(start.elapsed() < Duration::from_secs(3), "took {:?}", start.elapsed());
 
     slow_jobs(&mut db, false);
-    poll(SOON, "the lost run to be noticed", || outcomes(&mut db, job) == ["crash"]);
-    let pause: f64 = db
-        .query_one("SELECT extract(epoch FROM next_run - now())::float8 FROM lake.jobs", &[])
-        .unwrap()
-        .get(0);
-    assert!(pause > 200.0, "a lost run is tried again after five minutes, not {pause} s");
+    let run = db
+        .query_one(
+            "SELECT outcome, sqlstate, failures, \
+                    extract(epoch FROM next_run - finished_at)::float8 \
+             FROM lake.job_runs JOIN lake.jobs USING (job_id)",
+            &[],
+        )
+        .unwrap();
+    assert_eq!(run.get::<_, String>(0), "failure");
+    assert_eq!(run.get::<_, String>(1), "57P01");
+    assert_eq!(run.get::<_, i32>(2), 0, "being stopped is not the job's fault");
+    assert_eq!(run.get::<_, f64>(3), 30.0);
     make_due(&mut db, job);
-    poll(SOON, "a good run", || outcomes(&mut db, job) == ["success", "crash"]);
+    poll(SOON, "a good run", || outcomes(&mut db, job) == ["success", "failure"]);
 }
 
 #[test]
@@ -287,9 +293,33 @@ fn fast_shutdown_is_prompt_and_jobs_go_on_after_a_restart() {
     cluster.start_again();
     let mut db = cluster.connect("app", "postgres");
     slow_jobs(&mut db, false);
-    poll(SOON, "the lost run to be noticed", || outcomes(&mut db, job) == ["crash"]);
+    assert_eq!(outcomes(&mut db, job), ["failure"], "recorded as stopped, not as a crash");
     make_due(&mut db, job);
     poll(SOON, "a good run", || outcomes(&mut db, job)[0] == "success");
+}
+
+#[test]
+fn a_worker_ends_at_once_though_its_record_is_locked() {
+    CLUSTER.create_database("held", &["lake_stores"]);
+    let mut db = CLUSTER.connect("held", "postgres");
+    let job = store_with_job(&mut db, "public.metrics", "alice");
+    slow_jobs(&mut db, true);
+    make_due(&mut db, job);
+    poll(SOON, "the job at work", || outcomes(&mut db, job) == ["running"]);
+    let pid = visit_pid(&mut db).unwrap();
+    let mut other = CLUSTER.connect("held", "postgres");
+    let mut holding = other.transaction().unwrap();
+    holding.execute("SELECT lake.alter_job($1, paused => false)", &[&job]).unwrap();
+    slow_jobs(&mut db, false);
+    let start = Instant::now();
+    db.execute("SELECT pg_terminate_backend($1)", &[&pid]).unwrap();
+    poll(SOON, "its end", || {
+        let alive = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1";
+        db.query_one(alive, &[&pid]).unwrap().get::<_, i64>(0) == 0
+    });
+    assert!(start.elapsed() < Duration::from_secs(3), "took {:?}", start.elapsed());
+    holding.rollback().unwrap();
+    poll(SOON, "the lost run to be noticed", || outcomes(&mut db, job) == ["crash"]);
 }
 
 #[test]
