@@ -321,11 +321,21 @@ fn statement(vector: &VectorStore, mode: Mode) -> String {
     match mode {
         Mode::InsertOnly => format!("{into} DO NOTHING RETURNING true"),
         Mode::Upsert => {
+            // A row that took the place of another one carries the lock on that one. Partitioned
+            // tables don't show it; there the question is whether the id was there when the
+            // statement began.
+            let new = if vector.partitioned {
+                format!(
+                    "NOT EXISTS (SELECT FROM {relation} AS old \
+                     WHERE old.{id} OPERATOR(pg_catalog.=) t.{id})"
+                )
+            } else {
+                "t.xmax OPERATOR(pg_catalog.=) 0".into()
+            };
             let set: Vec<String> =
                 columns[1..].iter().map(|column| format!("{column} = excluded.{column}")).collect();
             format!(
-                "{into} DO UPDATE SET {} WHERE ({}) IS NOT TRUE \
-                 RETURNING (t.xmax OPERATOR(pg_catalog.=) 0)",
+                "{into} DO UPDATE SET {} WHERE ({}) IS NOT TRUE RETURNING {new}",
                 set.join(", "),
                 same(&|index| format!("excluded.{}", columns[index]))
             )
