@@ -30,7 +30,6 @@ fn parse_mode(mode: Option<&str>) -> Result<Mode> {
 }
 
 #[pg_extern(schema = "lake", volatile)]
-#[expect(clippy::too_many_arguments, reason = "the SQL signature")]
 pub fn vector_create(
     name: Option<&str>,
     dimensions: Option<i32>,
@@ -56,7 +55,6 @@ pub fn vector_create(
 }
 
 #[pg_extern(schema = "lake", volatile)]
-#[expect(clippy::too_many_arguments, reason = "the SQL signature")]
 pub fn vector_adopt(
     tbl: Option<RegClass>,
     id_column: default!(Option<&str>, "'id'"),
@@ -145,7 +143,6 @@ fn upsert_arrays(
 }
 
 #[pg_extern(schema = "lake", name = "vector_upsert_many", volatile)]
-#[expect(clippy::too_many_arguments, reason = "the SQL signature")]
 pub fn vector_upsert_many_reals(
     store: Option<RegClass>,
     ids: Option<Vec<Option<String>>>,
@@ -168,7 +165,6 @@ pub fn vector_upsert_many_reals(
 }
 
 #[pg_extern(schema = "lake", name = "vector_upsert_many", volatile)]
-#[expect(clippy::too_many_arguments, reason = "the SQL signature")]
 pub fn vector_upsert_many_bytes(
     store: Option<RegClass>,
     ids: Option<Vec<Option<String>>>,
@@ -239,7 +235,7 @@ pub fn vector_upsert_many_text(
 }
 
 #[pg_extern(schema = "lake", stable)]
-#[expect(clippy::too_many_arguments, reason = "the SQL signature")]
+#[expect(clippy::too_many_arguments, clippy::type_complexity, reason = "the SQL signature")]
 pub fn vector_search(
     store: Option<RegClass>,
     query: Option<Array<'_, f32>>,
@@ -278,6 +274,7 @@ pub fn vector_search(
 }
 
 #[pg_extern(schema = "lake", stable)]
+#[expect(clippy::type_complexity, reason = "the SQL signature")]
 pub fn vector_explain(
     store: Option<RegClass>,
     query: Option<Array<'_, f32>>,
@@ -334,6 +331,7 @@ fn some_selection(ids: bool, filter: bool) -> Result<()> {
 }
 
 #[pg_extern(schema = "lake", stable)]
+#[expect(clippy::type_complexity, reason = "the SQL signature")]
 pub fn vector_get(
     store: Option<RegClass>,
     ids: default!(Option<Vec<Option<String>>>, "NULL"),

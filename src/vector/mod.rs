@@ -23,8 +23,6 @@ mod tests;
 
 pub use upsert::replay;
 
-use api::*;
-
 extension_sql_file!(
     "../../sql/install/40_vector.sql",
     name = "vector_sql",

@@ -52,7 +52,7 @@ const ROWS_PER_RESET: usize = 256;
 pub fn one(vector: &VectorStore, row: &Row<'_>) -> Result<Outcome> {
     require_columns(vector, std::slice::from_ref(row))?;
     let id = vector.rules.row(row).map_err(|fault| {
-        let id = row.id.as_deref().map(|id| format!(", id \"{id}\"")).unwrap_or_default();
+        let id = row.id.as_deref().map(|id| format!(", id {}", shown(id))).unwrap_or_default();
         raise(&fault, format!("{}{id}: {}", vector.relation(), fault.message))
     })?;
     write(vector, &statement(vector, row.mode), &id, row)
@@ -117,9 +117,18 @@ fn rows_of(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// An id in quotes, cut where it is too long to read.
+fn shown(id: &str) -> String {
+    const MOST: usize = 64;
+    match id.char_indices().nth(MOST) {
+        Some((end, _)) => format!("\"{}…\"", &id[..end]),
+        None => format!("\"{id}\""),
+    }
+}
+
 fn label(row: &Row<'_>) -> String {
     match &row.id {
-        Some(id) => format!("row {} (id \"{id}\")", row.ordinal),
+        Some(id) => format!("row {} (id {})", row.ordinal, shown(id)),
         None => format!("row {}", row.ordinal),
     }
 }
@@ -164,7 +173,8 @@ fn raise(fault: &Fault, message: String) -> Error {
 
 /// A query vector that can't be asked, with the same checks and codes as a row.
 pub fn check_query(vector: &VectorStore, query: &[f32]) -> Result<()> {
-    vector.rules.embedding(query).map_err(|fault| {
+    vector.rules.embedding(query).map_err(|mut fault| {
+        fault.pointer = fault.pointer.replacen("/embedding", "/query", 1);
         raise(
             &fault,
             format!(

@@ -105,7 +105,8 @@ impl Rules {
             Embedding::Null => {
                 return Err(Fault::new(Code::NullEmbedding, "/embedding", "embedding is null"));
             }
-            Embedding::NullElement(index) => {
+            Embedding::NullElement(values) => {
+                let index = values.iter().position(Option::is_none).unwrap_or(0);
                 return Err(Fault::new(
                     Code::NullElement,
                     format!("/embedding/{index}"),
