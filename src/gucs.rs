@@ -14,6 +14,16 @@ static MAX_BATCH_ROWS: GucSetting<i32> = GucSetting::<i32>::new(1_000_000);
 /// How long a worker waits for a lock before it gives way and tries again later.
 static WORKER_LOCK_TIMEOUT_MS: GucSetting<i32> = GucSetting::<i32>::new(1_000);
 
+/// Matching rows up to which a vector search is exact; -1 leaves it to the formula in `vector::plan`,
+/// which grows with the size of the store and with `k`.
+static EXACT_CUTOFF: GucSetting<i32> = GucSetting::<i32>::new(-1);
+
+/// The cut-off as set; `None` leaves it to the formula.
+pub fn exact_cutoff() -> Option<i64> {
+    let rows = EXACT_CUTOFF.get();
+    (rows >= 0).then_some(i64::from(rows))
+}
+
 /// Whether workers do jobs here. Per database (`ALTER DATABASE … SET`), so that a restore can load
 /// tables and jobs in any order before the first job touches a table.
 static JOBS: GucSetting<bool> = GucSetting::<bool>::new(true);
@@ -79,6 +89,16 @@ pub fn init() {
         600_000,
         GucContext::Sighup,
         GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"lake_stores.exact_cutoff",
+        c"Matching rows up to which a vector search is exact.",
+        c"-1 chooses by the size of the store and k; lake.vector_explain shows the choice.",
+        &EXACT_CUTOFF,
+        -1,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::empty(),
     );
     GucRegistry::define_bool_guc(
         c"lake_stores.jobs",

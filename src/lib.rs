@@ -9,10 +9,12 @@
 //! - [`common`] — SQL functions that serve all stores: versions, stores, rejects, jobs, health.
 //! - [`catalog`] — what the tables themselves can't say: stores, jobs, rejects.
 //! - [`workers`] — launcher, visits to a database, the jobs.
-//! - [`error`], [`names`], [`spi`], [`access`], [`gucs`], [`engines`], [`compat`] — one concern each.
+//! - [`error`], [`names`], [`spi`], [`access`], [`gucs`], [`engines`], [`compat`], [`filter`],
+//!   [`jsonb`], [`regclass`] — one concern each.
 //!   `names` is the only place that quotes, `spi` the only one that talks to the executor.
 //!
-//! Logic that needs no database lives in `crates/`: `lake_geojson`, `lake_filter`, `lake_chunks`.
+//! Logic that needs no database lives in `crates/`: `lake_geojson`, `lake_filter`, `lake_chunks`,
+//! `lake_vectors`.
 
 use pgrx::prelude::*;
 
@@ -22,8 +24,10 @@ mod common;
 mod compat;
 mod engines;
 mod error;
+mod filter;
 mod geo;
 mod gucs;
+mod jsonb;
 mod names;
 mod regclass;
 mod series;

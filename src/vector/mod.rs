@@ -1,11 +1,44 @@
-//! stub
+//! Vector stores, on pgvector: `id, embedding, metadata, content`, and the searches over them.
+//!
+//! - [`api`] — the SQL functions.
+//! - [`store`] — what is known of a store; [`create`] and [`adopt`] make one.
+//! - [`batch`] — the forms in which rows arrive; [`upsert`] — checks and writes them.
+//! - [`plan`] — exact or approximate, and why; [`search`] — asks.
+//! - [`rows`] — get, delete, count.
 
-use crate::catalog::Store;
-use crate::catalog::reject::Replayed;
-use crate::error::{Error, Result};
+use pgrx::prelude::*;
 
-/// Takes rejected rows (JSON texts, as in `lake.rejects.payload`) once more, as a batch under
-/// `on_error => 'reject'`.
-pub fn replay(_store: &Store, _payloads: &[String]) -> Result<Replayed> {
-    Err(Error::unsupported("not built yet"))
-}
+mod adopt;
+mod api;
+mod batch;
+mod create;
+mod plan;
+mod rows;
+mod search;
+mod store;
+mod upsert;
+
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;
+
+pub use upsert::replay;
+
+extension_sql_file!(
+    "../../sql/install/40_vector.sql",
+    name = "vector_sql",
+    requires = [
+        vector_create,
+        vector_adopt,
+        vector_upsert,
+        vector_upsert_many_reals,
+        vector_upsert_many_bytes,
+        vector_upsert_many_items,
+        vector_upsert_many_text,
+        vector_search,
+        vector_explain,
+        vector_get,
+        vector_delete,
+        vector_count,
+        "catalog"
+    ]
+);

@@ -1,0 +1,16 @@
+//! What a vector store accepts, without a database: metrics, types, the checks every row passes,
+//! and rows as JSON.
+
+mod check;
+mod item;
+mod kinds;
+
+pub use check::{Code, Fault, Rules};
+pub use item::{Embedding, Row, payload};
+pub use kinds::{IdType, Metric, Mode, Storage};
+
+/// Most dimensions a stored vector may have (pgvector, both storages).
+pub const MAX_DIMENSIONS: i32 = 16_000;
+
+/// Longest id in bytes: well below what a B-tree entry holds, whatever else is in the key.
+pub const MAX_ID_BYTES: usize = 1_024;

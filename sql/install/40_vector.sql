@@ -1,0 +1,90 @@
+-- Vector stores: ids that aren't text, the view of indexes, and the comments.
+
+-- Calls with untyped parameters still mean the function with a text id, which Postgres prefers.
+CREATE FUNCTION lake.vector_upsert(
+    store     pg_catalog.regclass,
+    id        pg_catalog.int8,
+    embedding pg_catalog.float4[],
+    metadata  pg_catalog.jsonb DEFAULT NULL,
+    content   pg_catalog.text  DEFAULT NULL,
+    mode      pg_catalog.text  DEFAULT 'upsert'
+) RETURNS pg_catalog.text LANGUAGE sql VOLATILE
+RETURN lake.vector_upsert(store, id::pg_catalog.text, embedding, metadata, content, mode);
+
+CREATE FUNCTION lake.vector_upsert(
+    store     pg_catalog.regclass,
+    id        pg_catalog.uuid,
+    embedding pg_catalog.float4[],
+    metadata  pg_catalog.jsonb DEFAULT NULL,
+    content   pg_catalog.text  DEFAULT NULL,
+    mode      pg_catalog.text  DEFAULT 'upsert'
+) RETURNS pg_catalog.text LANGUAGE sql VOLATILE
+RETURN lake.vector_upsert(store, id::pg_catalog.text, embedding, metadata, content, mode);
+
+-- The planner's idea of the size of a result that has no better one.
+ALTER FUNCTION lake.vector_search(
+    pg_catalog.regclass, pg_catalog.float4[], pg_catalog.int4, pg_catalog.jsonb, pg_catalog.float8,
+    pg_catalog.text, pg_catalog.int4, pg_catalog.bool) ROWS 10;
+
+CREATE VIEW lake.vector_indexes AS
+SELECT s.relid AS store,
+       i.indexrelid::pg_catalog.regclass AS index,
+       am.amname::pg_catalog.text AS method,
+       oc.opcname::pg_catalog.text AS opclass,
+       i.indisvalid AND i.indisready AS valid,
+       CASE
+           WHEN p.phase IS NOT NULL THEN 'building'
+           WHEN NOT (i.indisvalid AND i.indisready) THEN 'invalid'
+           WHEN i.indpred IS NOT NULL THEN 'partial'
+           ELSE 'ready'
+       END AS state,
+       p.phase,
+       CASE WHEN p.tuples_total OPERATOR(pg_catalog.>) 0
+            THEN pg_catalog.round((100.0 OPERATOR(pg_catalog.*) p.tuples_done)
+                                  OPERATOR(pg_catalog./) p.tuples_total, 1)
+       END AS percent_done,
+       pg_catalog.pg_relation_size(i.indexrelid) AS bytes,
+       pg_catalog.pg_get_indexdef(i.indexrelid) AS definition
+FROM _lake.store s
+JOIN pg_catalog.pg_index i ON i.indrelid OPERATOR(pg_catalog.=) s.relid::pg_catalog.oid
+JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
+JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) i.indrelid
+JOIN pg_catalog.pg_am am ON am.oid OPERATOR(pg_catalog.=) c.relam
+JOIN pg_catalog.pg_opclass oc ON oc.oid OPERATOR(pg_catalog.=) i.indclass[0]
+LEFT JOIN pg_catalog.pg_stat_progress_create_index p
+       ON p.index_relid OPERATOR(pg_catalog.=) i.indexrelid
+      AND p.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+WHERE s.kind OPERATOR(pg_catalog.=) 'vector'
+  AND am.amname OPERATOR(pg_catalog.=) ANY ('{hnsw,ivfflat,diskann,vchordrq,vchordg}'::pg_catalog.name[])
+  AND pg_catalog.pg_has_role(t.relowner, 'USAGE');
+
+COMMENT ON VIEW lake.vector_indexes IS 'Vector indexes of the vector stores whose owner you are: method, whether a search can use it, progress of a build, size. State "invalid" is what a failed CREATE INDEX CONCURRENTLY leaves behind: drop it';
+
+COMMENT ON FUNCTION lake.vector_create(text, integer, text, text, text, text, jsonb) IS
+    'Makes a table (id, embedding, metadata jsonb, content text) and registers it as a vector store. metric: cosine, l2, inner_product, l1; storage: vector, halfvec; id_type: text, bigint, uuid';
+COMMENT ON FUNCTION lake.vector_adopt(regclass, text, text, text, text, text, integer) IS
+    'Makes a vector store of an existing table. Column names that are not the defaults must exist; metadata_column, content_column null: none; metric null: that of its index, else cosine';
+COMMENT ON FUNCTION lake.vector_upsert(regclass, text, real[], jsonb, text, text) IS
+    'Writes one row as a whole and says what became of it: inserted, updated, unchanged. mode: upsert, insert_only, update_only';
+COMMENT ON FUNCTION lake.vector_upsert(regclass, bigint, real[], jsonb, text, text) IS
+    'lake.vector_upsert for stores with whole-number ids';
+COMMENT ON FUNCTION lake.vector_upsert(regclass, uuid, real[], jsonb, text, text) IS
+    'lake.vector_upsert for stores with uuid ids';
+COMMENT ON FUNCTION lake.vector_upsert_many(regclass, text[], real[], jsonb[], text[], text, text) IS
+    'Writes a batch; embeddings as real[] of n×d numbers, flat or in two dimensions. on_error: raise (nothing is written), reject (bad rows go to lake.rejects). The last row of an id wins; the others count as rejected';
+COMMENT ON FUNCTION lake.vector_upsert_many(regclass, text[], bytea, jsonb[], text[], text, text) IS
+    'Writes a batch; embeddings as packed little-endian 4-byte floats, row after row';
+COMMENT ON FUNCTION lake.vector_upsert_many(regclass, jsonb, text, text) IS
+    'Writes a batch of objects {"id", "embedding", "metadata", "content"}';
+COMMENT ON FUNCTION lake.vector_upsert_many(regclass, text, text, text) IS
+    'Writes a batch of objects, as JSON text: what calls with untyped parameters mean';
+COMMENT ON FUNCTION lake.vector_search(regclass, real[], integer, jsonb, double precision, text, integer, boolean) IS
+    'The k rows nearest to the query that satisfy the filter, nearest first. mode auto chooses exact or approximate search and never returns fewer rows than there are; score: larger is nearer';
+COMMENT ON FUNCTION lake.vector_explain(regclass, real[], integer, jsonb, text, integer) IS
+    'How lake.vector_search would answer: the path, why, the rows that match as far as was looked, and the SQL';
+COMMENT ON FUNCTION lake.vector_get(regclass, text[], jsonb, boolean, bigint) IS
+    'Rows by ids (in their order), by filter (by id), or by both';
+COMMENT ON FUNCTION lake.vector_delete(regclass, text[], jsonb) IS
+    'Deletes rows by ids, by filter, or by both, and returns how many';
+COMMENT ON FUNCTION lake.vector_count(regclass, jsonb, text[]) IS
+    'Counts rows, all or by filter and ids';

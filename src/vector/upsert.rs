@@ -1,0 +1,393 @@
+//! Checks rows and writes them.
+//!
+//! Each row is one execution of a kept plan: `INSERT … ON CONFLICT DO UPDATE … WHERE` something is
+//! different, so that a row that is the same already costs no new version and no index entry, and
+//! concurrent writers of one id neither fail nor lose each other's row. Rows are written in the
+//! order of their ids, so that two batches that meet wait for each other instead of deadlocking.
+
+use super::batch;
+use super::store::{Column, VectorStore};
+use crate::catalog::Store;
+use crate::catalog::reject::{self, OnError, Reject, Replayed};
+use crate::error::{Error, Result};
+use crate::spi;
+use lake_vectors::{Code, Embedding, Fault, Mode, Row, payload};
+use pgrx::datum::DatumWithOid;
+use pgrx::{PgMemoryContexts, PgSqlErrorCode, pg_sys};
+use std::collections::HashMap;
+
+/// What became of one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Inserted,
+    Updated,
+    /// Nothing was written: the row was the same, or the mode didn't want it.
+    Unchanged,
+}
+
+impl Outcome {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Inserted => "inserted",
+            Outcome::Updated => "updated",
+            Outcome::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// What became of a batch; the four add up to its rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub inserted: i64,
+    pub updated: i64,
+    pub unchanged: i64,
+    /// Refused, or superseded by a later row with the same id.
+    pub rejected: i64,
+}
+
+/// Rows after which the memory that their values took is freed.
+const ROWS_PER_RESET: usize = 256;
+
+/// Writes one row; its fault is raised.
+pub fn one(vector: &VectorStore, row: &Row<'_>) -> Result<Outcome> {
+    require_columns(vector, std::slice::from_ref(row))?;
+    let id = vector.rules.row(row).map_err(|fault| {
+        let id = row.id.as_deref().map(|id| format!(", id {}", shown(id))).unwrap_or_default();
+        raise(&fault, format!("{}{id}: {}", vector.relation(), fault.message))
+    })?;
+    write(vector, &statement(vector, row.mode), &id, row)
+}
+
+/// Writes a batch.
+pub fn many(vector: &VectorStore, rows: &[Row<'_>], on_error: OnError) -> Result<Counts> {
+    require_columns(vector, rows)?;
+    let mut rejects = vec![];
+    let mut good: Vec<(String, &Row<'_>)> = Vec::with_capacity(rows.len());
+    for row in rows {
+        pgrx::check_for_interrupts!();
+        match vector.rules.row(row) {
+            Ok(id) => good.push((id, row)),
+            Err(fault) if on_error == OnError::Raise => {
+                return Err(raise(
+                    &fault,
+                    format!("{} of {}: {}", label(row), vector.relation(), fault.message),
+                )
+                .hint("on_error => 'reject' writes the good rows and records the bad ones in lake.rejects."));
+            }
+            Err(fault) => {
+                rejects.push(reject_of(row, fault.code, &fault.message, Some(&fault.pointer), None))
+            }
+        }
+    }
+    let superseded = last_wins(&mut good);
+    if !superseded.is_empty() {
+        report_superseded(vector, rows.len(), &superseded);
+    }
+    let mut counts =
+        Counts { rejected: rows_of(rejects.len() + superseded.len()), ..Counts::default() };
+    write_all(vector, &mut good, &mut counts)?;
+    if on_error == OnError::Reject {
+        rejects.extend(superseded.iter().map(|(row, by)| {
+            let message = format!("superseded by row {by}, which has the same id");
+            reject_of(row, Code::DuplicateId, &message, Some("/id"), Some(*by))
+        }));
+        rejects.sort_by_key(|reject| reject.ordinal);
+        if !rejects.is_empty() {
+            vector.require_insert()?;
+        }
+        reject::record(&vector.store, &rejects)?;
+    }
+    Ok(counts)
+}
+
+/// Takes rejected rows (JSON texts, as in `lake.rejects.payload`) once more, as a batch under
+/// `on_error => 'reject'`. Rows that were superseded in their own batch stay rejected: they are
+/// older than what the table holds.
+pub fn replay(store: &Store, payloads: &[String]) -> Result<Replayed> {
+    let vector = VectorStore::load(Some(super::store::regclass(store)))?;
+    let rows = batch::from_items(payloads.iter().map(String::as_str), Mode::Upsert)?;
+    let counts = many(&vector, &rows, OnError::Reject)?;
+    Ok(Replayed {
+        accepted: counts.inserted + counts.updated + counts.unchanged,
+        rejected: counts.rejected,
+    })
+}
+
+fn rows_of(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// An id in quotes, cut where it is too long to read.
+fn shown(id: &str) -> String {
+    const MOST: usize = 64;
+    match id.char_indices().nth(MOST) {
+        Some((end, _)) => format!("\"{}…\"", &id[..end]),
+        None => format!("\"{id}\""),
+    }
+}
+
+fn label(row: &Row<'_>) -> String {
+    match &row.id {
+        Some(id) => format!("row {} (id {})", row.ordinal, shown(id)),
+        None => format!("row {}", row.ordinal),
+    }
+}
+
+fn reject_of(
+    row: &Row<'_>,
+    code: Code,
+    message: &str,
+    pointer: Option<&str>,
+    superseded_by: Option<i64>,
+) -> Reject {
+    Reject {
+        ordinal: row.ordinal,
+        // What isn't text for Postgres can't be recorded as such; the payload has it, escaped.
+        id: row.id.as_deref().filter(|id| !id.contains('\0')).map(str::to_owned),
+        code: code.as_str().to_owned(),
+        message: message.to_owned(),
+        pointer: pointer.map(str::to_owned),
+        payload: payload(row, superseded_by),
+    }
+}
+
+/// The error for a fault: its SQLSTATE, and its code as detail.
+fn raise(fault: &Fault, message: String) -> Error {
+    let state = match fault.code {
+        Code::NullId | Code::NullEmbedding | Code::NullElement => {
+            PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED
+        }
+        Code::Nan | Code::Infinity | Code::OutOfRange | Code::NormOverflow => {
+            PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE
+        }
+        Code::IdType => PgSqlErrorCode::ERRCODE_INVALID_TEXT_REPRESENTATION,
+        Code::NulCharacter => PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+        Code::IdLength => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        Code::Dimension | Code::ZeroNorm => PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
+        _ => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+    };
+    let at =
+        if fault.pointer.is_empty() { String::new() } else { format!(" at {}", fault.pointer) };
+    Error::new(state, message.replace('\0', "\\0")).detail(format!("Code: {}{at}.", fault.code))
+}
+
+/// A query vector that can't be asked, with the same checks and codes as a row.
+pub fn check_query(vector: &VectorStore, query: &[f32]) -> Result<()> {
+    vector.rules.embedding(query).map_err(|mut fault| {
+        fault.pointer = fault.pointer.replacen("/embedding", "/query", 1);
+        raise(
+            &fault,
+            format!(
+                "query for {}: {}",
+                vector.relation(),
+                fault.message.replacen("embedding", "query", 1)
+            ),
+        )
+    })
+}
+
+/// 42703 where rows bring what the store has no column for.
+fn require_columns(vector: &VectorStore, rows: &[Row<'_>]) -> Result<()> {
+    let missing = |name: &str, row: &Row<'_>| {
+        Error::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+            format!("{} has no column for {name}, which {} brings", vector.relation(), label(row)),
+        )
+        .hint("Leave it out, or forget the store, add a column and adopt the table again.")
+    };
+    let brings = |metadata: &str| !metadata.chars().all(|c| matches!(c, '{' | '}' | ' '));
+    for row in rows {
+        if vector.metadata.is_none() && row.metadata.as_deref().is_some_and(brings) {
+            return Err(missing("metadata", row));
+        }
+        if vector.content.is_none() && row.content.is_some() {
+            return Err(missing("content", row));
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the last row of each id, and returns the others with the ordinal of the one that won.
+fn last_wins<'r, 'a>(good: &mut Vec<(String, &'r Row<'a>)>) -> Vec<(&'r Row<'a>, i64)> {
+    let last: HashMap<String, i64> =
+        good.iter().map(|(id, row)| (id.clone(), row.ordinal)).collect();
+    if last.len() == good.len() {
+        return vec![];
+    }
+    let mut superseded = vec![];
+    good.retain(|(id, row)| {
+        let by = last[id];
+        if by != row.ordinal {
+            superseded.push((*row, by));
+        }
+        by == row.ordinal
+    });
+    superseded
+}
+
+fn report_superseded(vector: &VectorStore, rows: usize, superseded: &[(&Row<'_>, i64)]) {
+    let first: Vec<String> =
+        superseded.iter().take(5).map(|(row, by)| format!("{} by row {by}", label(row))).collect();
+    let more = if superseded.len() > first.len() { ", …" } else { "" };
+    pgrx::pg_sys::panic::ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        format!(
+            "{} of {rows} rows for {} were superseded by a later row with the same id",
+            superseded.len(),
+            vector.relation()
+        ),
+        pgrx::function_name!(),
+    )
+    .set_detail(format!("{}{more}.", first.join(", ")))
+    .report(pgrx::PgLogLevel::NOTICE);
+}
+
+fn write_all(
+    vector: &VectorStore,
+    good: &mut [(String, &Row<'_>)],
+    counts: &mut Counts,
+) -> Result<()> {
+    good.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut statements: HashMap<&'static str, String> = HashMap::new();
+    let mut memory = PgMemoryContexts::new("lake vector upsert");
+    for chunk in good.chunks(ROWS_PER_RESET) {
+        // SAFETY: what is allocated inside are the values bound to statements that have ended when
+        // the closure returns; outcomes are plain values.
+        unsafe {
+            memory.switch_to(|_| {
+                for (id, row) in chunk {
+                    pgrx::check_for_interrupts!();
+                    let sql = statements
+                        .entry(row.mode.as_str())
+                        .or_insert_with(|| statement(vector, row.mode));
+                    match write(vector, sql, id, row)? {
+                        Outcome::Inserted => counts.inserted += 1,
+                        Outcome::Updated => counts.updated += 1,
+                        Outcome::Unchanged => counts.unchanged += 1,
+                    }
+                }
+                Ok::<_, Error>(())
+            })?;
+            memory.reset();
+        }
+    }
+    Ok(())
+}
+
+/// Executes a statement for a row that passed the checks.
+fn write(vector: &VectorStore, sql: &str, id: &str, row: &Row<'_>) -> Result<Outcome> {
+    let Embedding::Values(values) = &row.embedding else {
+        return Err(Error::internal("a row without a vector passed the checks"));
+    };
+    let mut args: Vec<DatumWithOid<'_>> = vec![id.into(), real_array(values)];
+    if vector.metadata.is_some() {
+        args.push(row.metadata.as_deref().unwrap_or("{}").into());
+    }
+    if vector.content.is_some() {
+        args.push(row.content.as_deref().into());
+    }
+    let inserted = spi::cached_rows(sql, &args, |row| spi::need::<bool>(row, 1))?;
+    Ok(match inserted.first() {
+        Some(true) => Outcome::Inserted,
+        Some(false) => Outcome::Updated,
+        None => Outcome::Unchanged,
+    })
+}
+
+/// The statement of a mode: `$1` id, `$2` embedding, then metadata and content where the store has
+/// them. Returns a row where something was written: true for a new row.
+fn statement(vector: &VectorStore, mode: Mode) -> String {
+    let relation = vector.relation();
+    let id = vector.id.quoted();
+    let mut columns = vec![id.clone(), vector.embedding.quoted()];
+    let mut values = vec![vector.id_param(1), vector.vector_param(2)];
+    let mut next = 3;
+    let mut parameter = |column: &Option<Column>, cast: &str| {
+        if let Some(column) = column {
+            columns.push(column.quoted());
+            values.push(format!("${next}::pg_catalog.text{cast}"));
+            next += 1;
+        }
+    };
+    parameter(&vector.metadata, "::pg_catalog.jsonb");
+    parameter(&vector.content, "");
+
+    // Null-safe equality of each column with what is to be written.
+    let same = |new: &dyn Fn(usize) -> String| {
+        let mut all = vec![format!("t.{} {} {}", columns[1], vector.engine.operator("="), new(1))];
+        for (index, column) in columns.iter().enumerate().skip(2) {
+            let new = new(index);
+            all.push(format!(
+                "(t.{column} OPERATOR(pg_catalog.=) {new} OR (t.{column} IS NULL AND {new} IS NULL))"
+            ));
+        }
+        all.join(" AND ")
+    };
+    let into = format!(
+        "INSERT INTO {relation} AS t ({}) VALUES ({}) ON CONFLICT ({id})",
+        columns.join(", "),
+        values.join(", ")
+    );
+    match mode {
+        Mode::InsertOnly => format!("{into} DO NOTHING RETURNING true"),
+        Mode::Upsert => {
+            // A row that took the place of another one carries the lock on that one. Partitioned
+            // tables don't show it; there the question is whether the id was there when the
+            // statement began.
+            let new = if vector.partitioned {
+                format!(
+                    "NOT EXISTS (SELECT FROM {relation} AS old \
+                     WHERE old.{id} OPERATOR(pg_catalog.=) t.{id})"
+                )
+            } else {
+                "t.xmax OPERATOR(pg_catalog.=) 0".into()
+            };
+            let set: Vec<String> =
+                columns[1..].iter().map(|column| format!("{column} = excluded.{column}")).collect();
+            format!(
+                "{into} DO UPDATE SET {} WHERE ({}) IS NOT TRUE RETURNING {new}",
+                set.join(", "),
+                same(&|index| format!("excluded.{}", columns[index]))
+            )
+        }
+        Mode::UpdateOnly => {
+            let set: Vec<String> = columns[1..]
+                .iter()
+                .zip(&values[1..])
+                .map(|(column, value)| format!("{column} = {value}"))
+                .collect();
+            format!(
+                "UPDATE {relation} AS t SET {} WHERE t.{id} OPERATOR(pg_catalog.=) {} \
+                 AND ({}) IS NOT TRUE RETURNING false",
+                set.join(", "),
+                values[0],
+                same(&|index| values[index].clone())
+            )
+        }
+    }
+}
+
+/// A `real[]` of one dimension, copied as a whole rather than element by element.
+pub fn real_array(values: &[f32]) -> DatumWithOid<'static> {
+    let header = size_of::<pg_sys::ArrayType>() + 2 * size_of::<i32>();
+    let size = header + size_of_val(values);
+    let (Ok(length), Ok(total)) = (i32::try_from(values.len()), i32::try_from(size)) else {
+        return DatumWithOid::null_oid(pg_sys::FLOAT4ARRAYOID);
+    };
+    // SAFETY: the layout of an array without nulls: header, one length, one lower bound, then the
+    // elements at a multiple of the largest alignment (the header is 24 bytes). palloc returns
+    // memory that is aligned and large enough, or raises.
+    unsafe {
+        let array = pg_sys::palloc(size).cast::<pg_sys::ArrayType>();
+        pgrx::set_varsize_4b(array.cast(), total);
+        (*array).ndim = 1;
+        (*array).dataoffset = 0;
+        (*array).elemtype = pg_sys::FLOAT4OID;
+        let bounds = array.add(1).cast::<i32>();
+        bounds.write(length);
+        bounds.add(1).write(1);
+        let data = array.cast::<u8>().add(header).cast::<f32>();
+        std::ptr::copy_nonoverlapping(values.as_ptr(), data, values.len());
+        DatumWithOid::new(pg_sys::Datum::from(array), pg_sys::FLOAT4ARRAYOID)
+    }
+}
