@@ -2,6 +2,7 @@
 
 use crate::fault::{Fault, Rule, Severity};
 use crate::geometry::Position;
+use crate::repair::Edit;
 use crate::scan::Limits;
 use std::ops::Range;
 
@@ -78,6 +79,15 @@ impl Extent {
     }
 }
 
+/// A change to the text, in place of the bytes of a range, and what it was for. Several edits of one
+/// place share its range; the first carries the text.
+#[derive(Debug, Clone)]
+pub(crate) struct Splice {
+    pub range: Range<usize>,
+    pub text: String,
+    pub edit: Edit,
+}
+
 /// How many elements and members are read between two calls of the poll function.
 const POLL_EVERY: u32 = 1024;
 
@@ -87,6 +97,8 @@ pub(crate) struct Cursor<'a, 'p> {
     pub depth: usize,
     pub path: Vec<Step>,
     pub faults: Vec<Fault>,
+    /// How many faults were met, recorded or not.
+    pub met: usize,
     pub errors: usize,
     pub limits: Limits,
     /// While above zero, a part is passed over that will be read again, or that nobody asked about:
@@ -97,6 +109,8 @@ pub(crate) struct Cursor<'a, 'p> {
     pub extent: Extent,
     /// Where the first number with more than six decimals of this geometry is.
     pub imprecise: Option<usize>,
+    /// What repair changes; `None` where nobody asked.
+    pub splices: Option<Vec<Splice>>,
     full: bool,
     budget: u32,
     poll: &'p mut dyn FnMut(),
@@ -110,12 +124,14 @@ impl<'a, 'p> Cursor<'a, 'p> {
             depth: 0,
             path: Vec::with_capacity(16),
             faults: Vec::new(),
+            met: 0,
             errors: 0,
             limits,
             muted: 0,
             only_errors: false,
             extent: Extent::default(),
             imprecise: None,
+            splices: None,
             full: false,
             budget: POLL_EVERY,
             poll,
@@ -159,6 +175,24 @@ impl<'a, 'p> Cursor<'a, 'p> {
         self.path.pop();
     }
 
+    /// Records a change, where repair asked for them. `at` is the pointer from here on.
+    pub fn splice(
+        &mut self,
+        range: Range<usize>,
+        code: &'static str,
+        at: &str,
+        what: impl FnOnce() -> (String, String),
+    ) {
+        if self.muted > 0 || self.splices.is_none() {
+            return;
+        }
+        let pointer = self.pointer() + at;
+        let (text, message) = what();
+        if let Some(splices) = &mut self.splices {
+            splices.push(Splice { range, text, edit: Edit { code, pointer, message } });
+        }
+    }
+
     /// Records what makes reading on impossible.
     pub fn halt(&mut self, rule: Rule, offset: usize, message: impl Into<String>) -> Halt {
         let muted = std::mem::take(&mut self.muted);
@@ -175,6 +209,7 @@ impl<'a, 'p> Cursor<'a, 'p> {
         let Some(severity) = rule.severity(self.limits.profile) else {
             return;
         };
+        self.met += 1;
         if self.only_errors && severity < Severity::Error {
             return;
         }

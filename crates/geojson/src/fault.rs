@@ -48,7 +48,7 @@ impl Profile {
 pub enum Level {
     /// A MUST (NOT), or a definition, that no repair can make good.
     Must,
-    /// A MUST (NOT), or a definition, whose breach can be repaired without guessing.
+    /// A MUST (NOT), or a definition, whose breach can be repaired, or passed over, without guessing.
     MustMendable,
     /// A SHOULD (NOT).
     Should,

@@ -1,16 +1,82 @@
 //! Mends what can be mended without guessing, and lists what was done. Coordinates stay where they
 //! are on Earth: rings are closed and turned, repeated positions dropped, longitudes wrapped.
 
+use crate::cursor::{Cursor, Splice};
+use crate::fault::Fault;
 use crate::geometry::{Geometry, Position, Ring};
 use crate::rings;
+use crate::scan::Limits;
+use std::ops::Range;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
     /// The rule that was broken.
     pub code: &'static str,
+    /// JSON Pointer into the document; empty for a geometry by itself.
+    pub pointer: String,
     /// What was done: lower case, no full stop.
     pub message: String,
+}
+
+/// A mended document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mended {
+    /// The text; what needed no mending is byte for byte as it was.
+    pub text: String,
+    pub edits: Vec<Edit>,
+}
+
+/// Mends a document. An error is the first fault that can't be mended, by `limits`, whose profile is
+/// to be [`Profile::Lenient`](crate::Profile). `poll` as for [`scan`](fn@crate::scan).
+pub fn document(
+    text: &[u8],
+    limits: Limits,
+    poll: &mut dyn FnMut(),
+) -> Result<Mended, Box<Fault>> {
+    let mut cursor = Cursor::new(text, limits, poll);
+    cursor.only_errors = true;
+    cursor.splices = Some(Vec::new());
+    cursor.scan_document();
+    if let Some(fault) = cursor.faults.into_iter().next() {
+        return Err(Box::new(fault));
+    }
+    let mut splices = cursor.splices.unwrap_or_default();
+    for splice in &mut splices {
+        if splice.text.is_empty() && (splice.edit.code == "S1" || splice.edit.code == "B1") {
+            splice.range = with_comma(text, &splice.range);
+        }
+    }
+    // In the order of the text; edits of one place stay together (the sort is stable).
+    splices.sort_by_key(|s| s.range.start);
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    for Splice { range, text: replacement, .. } in &splices {
+        if range.start >= at {
+            out.extend_from_slice(&text[at..range.start]);
+            out.extend_from_slice(replacement.as_bytes());
+        }
+        at = at.max(range.end);
+    }
+    out.extend_from_slice(&text[at..]);
+    Ok(Mended {
+        text: String::from_utf8_lossy(&out).into_owned(),
+        edits: splices.into_iter().map(|s| s.edit).collect(),
+    })
+}
+
+/// A member with the comma that goes with it: the one behind, or else the one before.
+fn with_comma(text: &[u8], member: &Range<usize>) -> Range<usize> {
+    let space = |b: &u8| b" \n\r\t".contains(b);
+    let behind = text[member.end..].iter().take_while(|b| space(b)).count() + member.end;
+    if text.get(behind) == Some(&b',') {
+        return member.start..behind + 1;
+    }
+    let before = member.start - text[..member.start].iter().rev().take_while(|b| space(b)).count();
+    if before > 0 && text[before - 1] == b',' {
+        return before - 1..member.end;
+    }
+    member.clone()
 }
 
 /// Mends a geometry that was scanned without errors under [`Profile::Lenient`](crate::Profile).
@@ -19,7 +85,7 @@ pub fn geometry(geometry: &mut Geometry) -> Vec<Edit> {
     let mut add = |code, count: usize, one: &str, many: &str| {
         if count > 0 {
             let message = if count == 1 { format!("{one} once") } else { format!("{many} {count} times") };
-            edits.push(Edit { code, message });
+            edits.push(Edit { code, pointer: String::new(), message });
         }
     };
 

@@ -193,6 +193,10 @@ struct Object {
     properties: Option<(usize, Token, Range<usize>)>,
     geometry: Option<Geometry>,
     read: Option<Geometry>,
+    /// Where the coordinates, the bbox and the crs stand: for repair.
+    coordinates: Option<Range<usize>>,
+    bbox_member: Option<Range<usize>>,
+    bbox_bad: bool,
 }
 
 /// Scans a document. `poll` is called every thousand elements or so; it stops the scan by unwinding.
@@ -213,6 +217,11 @@ pub fn scan_feature(text: &[u8], limits: Limits, poll: &mut dyn FnMut()) -> Scan
 }
 
 impl Cursor<'_, '_> {
+    /// Scans the document for its faults and splices alone.
+    pub fn scan_document(&mut self) {
+        let _ = self.document(Role::Root);
+    }
+
     /// Checks the encoding and passes what may not stand before a value.
     pub fn begin(&mut self) -> Read<()> {
         if let Err(error) = std::str::from_utf8(self.src) {
@@ -298,9 +307,20 @@ impl Cursor<'_, '_> {
             }
             match key {
                 "type" => c.type_member(&mut o, role),
-                "bbox" => c.bbox_member(&mut o),
+                "bbox" => {
+                    let met = c.met;
+                    c.bbox_member(&mut o)?;
+                    o.bbox_bad = c.met > met;
+                    o.bbox_member = Some(c.member_range());
+                    Ok(())
+                }
                 "id" => c.id_member(&mut o),
-                "crs" => c.crs_member(),
+                "crs" => {
+                    c.crs_member()?;
+                    let range = c.member_range();
+                    c.splice(range, "S1", "", || (String::new(), "dropped the crs member".into()));
+                    Ok(())
+                }
                 key => match Member::parse(key) {
                     Some(Member::Properties) => {
                         let token = c.token()?;
@@ -338,6 +358,7 @@ impl Cursor<'_, '_> {
         }
         self.pos = end;
         self.finish(&mut o, role);
+        self.mend(&o);
         let inner = std::mem::replace(&mut self.extent, outer);
         self.extent.merge(&inner);
         self.imprecise = outer_imprecise;
@@ -406,7 +427,9 @@ impl Cursor<'_, '_> {
             (_, Member::Geometry) => self.geometry_member(o),
             (_, Member::Geometries) => self.geometries_member(o),
             (Kind::Geometry(of), _) => {
+                let start = self.pos;
                 o.read = self.coordinates(of)?;
+                o.coordinates = Some(start..self.pos);
                 Ok(())
             }
             _ => self.skip_value().map(drop),
@@ -626,9 +649,51 @@ impl Cursor<'_, '_> {
             }
         }
         if let Some((at, bbox)) = &o.bbox {
+            let met = self.met;
             self.path.push(Step::Name("bbox"));
             self.check_bbox(*at, bbox);
             self.path.pop();
+            o.bbox_bad |= self.met > met;
+        }
+    }
+
+    /// The member that the cursor has just read, from its key on.
+    fn member_range(&self) -> Range<usize> {
+        match self.path.last() {
+            Some(Step::Key(key)) => key.start - 1..self.pos,
+            _ => self.pos..self.pos,
+        }
+    }
+
+    /// Records how an object is mended, where that is asked for. The cursor stands behind it.
+    fn mend(&mut self, o: &Object) {
+        if self.splices.is_none() || self.muted > 0 {
+            return;
+        }
+        if let (true, Some(range)) = (o.bbox_bad, o.bbox_member.clone()) {
+            self.splice(range, "B1", "/bbox", || {
+                (String::new(), "dropped a bbox that was wrong".into())
+            });
+        }
+        if o.kind == Some(Kind::Feature) && o.properties.is_none() {
+            let brace = self.pos - 1;
+            self.splice(brace..brace, "F1", "/properties", || {
+                (",\"properties\":null".into(), "added properties".into())
+            });
+        }
+        if let (Some(geometry), Some(range)) = (&o.read, &o.coordinates) {
+            let mut mended = geometry.clone();
+            let edits = crate::repair::geometry(&mut mended);
+            if !edits.is_empty() {
+                let mut text = String::new();
+                crate::write::coordinates(&mut text, &mended);
+                for edit in edits {
+                    let replacement = std::mem::take(&mut text);
+                    self.splice(range.clone(), edit.code, "/coordinates", || {
+                        (replacement, edit.message)
+                    });
+                }
+            }
         }
     }
 

@@ -425,3 +425,41 @@ fn curves_and_lies_about_length_are_refused() {
     let expected = Geometry::Point(Some(Position { x: 1.0, y: 2.0, z: Some(3.0) }));
     assert_eq!(ewkb::decode(&point), Ok((expected, 0)));
 }
+
+#[test]
+fn a_document_is_mended_and_the_rest_of_it_left_alone() {
+    let text = r#"{ "type": "FeatureCollection", "crs": {"properties": {"name": "EPSG:4326"}},
+  "features": [
+    {"type": "Feature", "properties": {"keep":  1.50}, "geometry":
+      {"coordinates": [[[190, 0], [190, 1], [191, 1]]], "type": "Polygon"}},
+    {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2], "bbox": [1]}}
+  ]}"#;
+    let mended =
+        repair::document(text.as_bytes(), Limits::new(Profile::Lenient), &mut || {}).unwrap();
+    assert_eq!(
+        mended.text,
+        r#"{ "type": "FeatureCollection", 
+  "features": [
+    {"type": "Feature", "properties": {"keep":  1.50}, "geometry":
+      {"coordinates": [[[-170,0],[-169,1],[-170,1],[-170,0]]], "type": "Polygon"}},
+    {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]},"properties":null}
+  ]}"#
+    );
+    let edits: Vec<String> =
+        mended.edits.iter().map(|e| format!("{} {}", e.code, e.pointer)).collect();
+    assert_eq!(edits, [
+        "S1 /crs",
+        "P3 /features/0/geometry/coordinates",
+        "R2 /features/0/geometry/coordinates",
+        "R3 /features/0/geometry/coordinates",
+        "B1 /features/1/geometry/bbox",
+        "F1 /features/1/properties",
+    ]);
+    assert_eq!(scan(mended.text.as_bytes(), limits(), &mut || {}).faults, vec![]);
+    let again = repair::document(mended.text.as_bytes(), Limits::new(Profile::Lenient), &mut || {});
+    assert_eq!(again.unwrap().edits, vec![]);
+
+    let broken = r#"{"type":"Point","coordinates":[1,95]}"#;
+    let fault = repair::document(broken.as_bytes(), Limits::new(Profile::Lenient), &mut || {});
+    assert_eq!(fault.unwrap_err().pointer, "/coordinates/1");
+}
