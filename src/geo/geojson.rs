@@ -6,6 +6,7 @@ use super::measure::{self, Method};
 use crate::error::{Error, SqlResult};
 use crate::jsonb::JsonbText;
 use lake_geojson::{Profile, repair};
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 type FaultRow = (String, String, String, String, Option<String>, Option<i64>);
@@ -34,7 +35,7 @@ fn validate(text: &str, profile_name: &str, with_offset: bool) -> SqlResult<Vec<
 pub fn geojson_validate(
     doc: &str,
     profile: default!(&str, "'rfc7946'"),
-) -> SqlResult<
+) -> std::result::Result<
     TableIterator<
         'static,
         (
@@ -46,6 +47,7 @@ pub fn geojson_validate(
             name!(byte_offset, Option<i64>),
         ),
     >,
+    ErrorReport,
 > {
     Ok(TableIterator::new(validate(doc, profile, true)?))
 }
@@ -55,7 +57,7 @@ pub fn geojson_validate(
 pub fn geojson_validate_jsonb(
     doc: JsonbText,
     profile: default!(&str, "'rfc7946'"),
-) -> SqlResult<
+) -> std::result::Result<
     TableIterator<
         'static,
         (
@@ -67,6 +69,7 @@ pub fn geojson_validate_jsonb(
             name!(byte_offset, Option<i64>),
         ),
     >,
+    ErrorReport,
 > {
     Ok(TableIterator::new(validate(&doc.0, profile, false)?))
 }
@@ -128,14 +131,20 @@ fn repaired(text: &str) -> SqlResult<(String, JsonbText)> {
 #[pg_extern(schema = "lake", immutable, parallel_safe)]
 pub fn geojson_repair(
     doc: &str,
-) -> SqlResult<TableIterator<'static, (name!(doc, String), name!(edits, JsonbText))>> {
+) -> std::result::Result<
+    TableIterator<'static, (name!(doc, String), name!(edits, JsonbText))>,
+    ErrorReport,
+> {
     Ok(TableIterator::once(repaired(doc)?))
 }
 
 #[pg_extern(schema = "lake", name = "geojson_repair", immutable, parallel_safe)]
 pub fn geojson_repair_jsonb(
     doc: JsonbText,
-) -> SqlResult<TableIterator<'static, (name!(doc, JsonbText), name!(edits, JsonbText))>> {
+) -> std::result::Result<
+    TableIterator<'static, (name!(doc, JsonbText), name!(edits, JsonbText))>,
+    ErrorReport,
+> {
     let (text, edits) = repaired(&doc.0)?;
     Ok(TableIterator::once((JsonbText(text), edits)))
 }
