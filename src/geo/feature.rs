@@ -141,7 +141,7 @@ fn id_for(places: &Places, id: &Id) -> Result<String, Refusal> {
                 _ => (false, text.to_owned()),
             }
         }
-        pg_sys::UUIDOID => (is_uuid(text), text.to_owned()),
+        pg_sys::UUIDOID => (is_uuid(text), canonical_uuid(text)),
         _ => (true, text.to_owned()),
     };
     if good {
@@ -176,6 +176,15 @@ fn is_uuid(text: &str) -> bool {
     let hex = text.bytes().filter(u8::is_ascii_hexdigit).count();
     let groups: Vec<usize> = text.split('-').map(str::len).collect();
     hex == 32 && (groups == [32] || groups == [8, 4, 4, 4, 12])
+}
+
+/// As Postgres writes it, so that one id has one text.
+fn canonical_uuid(text: &str) -> String {
+    let hex: String = text.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect();
+    match hex.len() {
+        32 if hex.is_ascii() => [0..8, 8..12, 12..16, 16..20, 20..32].map(|r| &hex[r]).join("-"),
+        _ => text.to_owned(),
+    }
 }
 
 fn ewkb(places: &Places, mut geometry: Geometry, mend: bool) -> Result<Vec<u8>, Refusal> {

@@ -1,8 +1,8 @@
 //! Writes Features.
 //!
-//! Each is one execution of a kept plan: `INSERT … ON CONFLICT DO UPDATE … WHERE` something is
-//! different, so that what is the same already costs no new version. Rows are written in the order of
-//! their ids, so that two batches that meet wait for each other instead of deadlocking.
+//! `INSERT … ON CONFLICT DO UPDATE … WHERE` something is different, so that what is the same already
+//! costs no new version; a chunk of rows at a time, as arrays. Rows are written in the order of their
+//! ids, so that two batches that meet wait for each other instead of deadlocking.
 
 use super::document;
 use super::feature::{Refusal, Row, judge};
@@ -15,7 +15,7 @@ use crate::gucs;
 use crate::regclass::RegClass;
 use crate::spi;
 use lake_geojson::{Limits, Profile};
-use pgrx::{PgMemoryContexts, PgSqlErrorCode};
+use pgrx::{PgMemoryContexts, PgSqlErrorCode, pg_sys};
 use std::collections::HashMap;
 
 /// What became of one Feature.
@@ -46,19 +46,9 @@ pub struct Counts {
     pub rejected: i64,
 }
 
-impl Counts {
-    fn add(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Inserted => self.inserted += 1,
-            Outcome::Updated => self.updated += 1,
-            Outcome::Unchanged => self.unchanged += 1,
-        }
-    }
-}
-
-/// Rows after which the memory that their values took is freed, and that are undone together where
-/// one of them turns out to break a constraint.
-const ROWS_PER_CHUNK: usize = 256;
+/// Rows that one statement writes, and that are undone together where one of them turns out to break
+/// a constraint.
+const ROWS_PER_CHUNK: usize = 500;
 
 /// Marks the payload of a Feature that a later one superseded; a foreign member, as far as GeoJSON is
 /// concerned.
@@ -77,7 +67,13 @@ pub fn one(places: &Places, text: &str) -> Result<Outcome> {
         let id = refusal.id.as_deref().map(|id| format!(", id \"{id}\"")).unwrap_or_default();
         refusal.raise(&format!("{}{id}", places.store.relation))
     })?;
-    write(&statement(places), &row)
+    let mut counts = Counts::default();
+    write(&statement(places), &[&row], &mut counts)?;
+    Ok(match (counts.inserted, counts.updated) {
+        (1, _) => Outcome::Inserted,
+        (_, 1) => Outcome::Updated,
+        _ => Outcome::Unchanged,
+    })
 }
 
 /// Writes the features of a collection (or the one Feature that the document is).
@@ -149,7 +145,7 @@ fn features(places: &Places, texts: &[&str], on_error: OnError, mend: bool) -> R
     let mut counts = Counts { rejected: length(&superseded), ..Counts::default() };
     good.sort_by(|a, b| a.row.id.cmp(&b.row.id));
     let sql = statement(places);
-    for chunk in good.chunks(ROWS_PER_CHUNK) {
+    for chunk in good.chunks(rows_per_statement(places)) {
         if on_error == OnError::Raise {
             write_chunk(&sql, chunk, &mut counts)?;
             continue;
@@ -163,8 +159,8 @@ fn features(places: &Places, texts: &[&str], on_error: OnError, mend: bool) -> R
         }
         // Some row breaks a constraint of the table or a rule of a trigger: find out which.
         for good in chunk {
-            match attempt(|| write(&sql, &good.row)) {
-                Ok(outcome) => counts.add(outcome),
+            match attempt(|| write(&sql, &[&good.row], &mut counts)) {
+                Ok(()) => {}
                 Err(error) => rejects.push(Reject {
                     ordinal: good.ordinal,
                     id: Some(good.row.id.clone()),
@@ -266,63 +262,73 @@ fn require_write(places: &Places) -> Result<()> {
     )))
 }
 
-fn write_chunk(sql: &str, chunk: &[Good<'_>], counts: &mut Counts) -> Result<()> {
-    let mut memory = PgMemoryContexts::new("lake geo upsert");
-    // SAFETY: what is allocated inside are the values bound to statements that have ended when the
-    // closure returns; outcomes are plain values. The context is deleted with `memory`.
-    unsafe {
-        memory.switch_to(|_| {
-            for good in chunk {
-                pgrx::check_for_interrupts!();
-                counts.add(write(sql, &good.row)?);
-            }
-            Ok(())
-        })
+/// How many rows may go into one statement. It can't write one row twice, so ids that differ as text
+/// must differ as values; for types of which that isn't known, rows go one by one.
+fn rows_per_statement(places: &Places) -> usize {
+    match places.table.id_type_oid {
+        pg_sys::TEXTOID
+        | pg_sys::VARCHAROID
+        | pg_sys::INT8OID
+        | pg_sys::INT4OID
+        | pg_sys::INT2OID
+        | pg_sys::UUIDOID => ROWS_PER_CHUNK,
+        _ => 1,
     }
 }
 
-fn write(sql: &str, row: &Row) -> Result<Outcome> {
-    let inserted = spi::cached_rows(
-        sql,
-        &[
-            row.id.as_str().into(),
-            row.ewkb.as_deref().into(),
-            row.properties.as_str().into(),
-        ],
-        |row| spi::need::<bool>(row, 1),
-    )?;
-    Ok(match inserted.first() {
-        Some(true) => Outcome::Inserted,
-        Some(false) => Outcome::Updated,
-        None => Outcome::Unchanged,
-    })
+fn write_chunk(sql: &str, chunk: &[Good<'_>], counts: &mut Counts) -> Result<()> {
+    let rows: Vec<&Row> = chunk.iter().map(|good| &good.row).collect();
+    let mut memory = PgMemoryContexts::new("lake geo upsert");
+    // SAFETY: what is allocated inside are the values bound to a statement that has ended when the
+    // closure returns; counts are plain values. The context is deleted with `memory`.
+    unsafe { memory.switch_to(|_| write(sql, &rows, counts)) }
 }
 
-/// `$1` id as text, `$2` EWKB or null, `$3` properties as text. Returns a row where something was
-/// written: true for a new one.
+/// Executes [`statement`] for rows whose ids differ. On error, `counts` are as before.
+fn write(sql: &str, rows: &[&Row], counts: &mut Counts) -> Result<()> {
+    pgrx::check_for_interrupts!();
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let geometries: Vec<Option<&[u8]>> = rows.iter().map(|row| row.ewkb.as_deref()).collect();
+    let properties: Vec<&str> = rows.iter().map(|row| row.properties.as_str()).collect();
+    let written = spi::cached_rows(
+        sql,
+        &[ids.into(), geometries.into(), properties.into()],
+        |row| Ok((spi::need::<i64>(row, 1)?, spi::need::<i64>(row, 2)?)),
+    )?;
+    let (inserted, all) = written.first().copied().unwrap_or_default();
+    counts.inserted += inserted;
+    counts.updated += all - inserted;
+    counts.unchanged += length(rows) - all;
+    Ok(())
+}
+
+/// `$1` ids as text, `$2` EWKB or null, `$3` properties as text. Returns how many rows are new, and
+/// how many were written.
 fn statement(places: &Places) -> String {
     let table = &places.table;
     let (id, geom) = (&table.id, &table.geometry);
     let equal = places.postgis.operator("=");
     let (mut columns, mut values, mut set, mut same) = (
         format!("{id}, {geom}"),
-        format!("$1::pg_catalog.text::{}, $2::pg_catalog.bytea::{}", table.id_type, places.pg("geometry")),
+        format!("u.id::{}, u.geometry::{}", table.id_type, places.pg("geometry")),
         format!("{geom} = excluded.{geom}"),
         format!("(t.{geom} {equal} excluded.{geom} OR (t.{geom} IS NULL AND excluded.{geom} IS NULL))"),
     );
     if let Some(properties) = &table.properties {
         columns.push_str(&format!(", {properties}"));
-        values.push_str(", $3::pg_catalog.text::pg_catalog.jsonb");
+        values.push_str(", u.properties::pg_catalog.jsonb");
         set.push_str(&format!(", {properties} = excluded.{properties}"));
         same.push_str(&format!(
             " AND t.{properties} OPERATOR(pg_catalog.=) excluded.{properties}"
         ));
     }
-    let unused = if table.properties.is_some() { "" } else { " WHERE $3::pg_catalog.text IS NOT NULL" };
     format!(
-        "INSERT INTO {} AS t ({columns}) SELECT {values}{unused} ON CONFLICT ({id}) \
-         DO UPDATE SET {set} WHERE ({same}) IS NOT TRUE \
-         RETURNING (t.xmax OPERATOR(pg_catalog.=) 0)",
+        "WITH written AS (INSERT INTO {} AS t ({columns}) SELECT {values} \
+         FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.bytea[]), \
+                         pg_catalog.unnest($3::pg_catalog.text[])) AS u(id, geometry, properties) \
+         ON CONFLICT ({id}) DO UPDATE SET {set} WHERE ({same}) IS NOT TRUE \
+         RETURNING (t.xmax OPERATOR(pg_catalog.=) 0) AS new) \
+         SELECT pg_catalog.count(*) FILTER (WHERE w.new), pg_catalog.count(*) FROM written w",
         places.store.relation
     )
 }
