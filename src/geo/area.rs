@@ -86,11 +86,15 @@ impl Bbox {
         let part = |conditions: &mut Conditions, west: f64, east: f64| {
             let [w, s, e, n] =
                 [west, self.south, east, self.north].map(|v| conditions.bind(v.into()));
+            // Not ST_MakeEnvelope: of a box without width that makes a polygon that nothing meets.
             format!(
-                "{}(t.{}, {}({w}, {s}, {e}, {n}, {SRID}))",
-                places.pg("st_intersects"),
-                places.table.geometry,
-                places.pg("st_makeenvelope")
+                "{intersects}(t.{geom}, {set_srid}({envelope}({line}({point}({w}, {s}), {point}({e}, {n}))), {SRID}))",
+                intersects = places.pg("st_intersects"),
+                geom = places.table.geometry,
+                set_srid = places.pg("st_setsrid"),
+                envelope = places.pg("st_envelope"),
+                line = places.pg("st_makeline"),
+                point = places.pg("st_makepoint"),
             )
         };
         let sql = if self.west <= self.east {

@@ -89,16 +89,23 @@ fn point(places: &Places, lon: &str) -> String {
     format!("{}({}({lon}, $2), 4326)", places.pg("st_setsrid"), places.pg("st_makepoint"))
 }
 
-/// Selects what [`hits`] reads from rows within `radius` (SQL) of the place.
-fn within(places: &Places, condition: &str, radius: &str, limit: Option<i64>) -> String {
+/// Selects what [`hits`] reads from rows that are within `bound` (SQL, metres) and within `$3`.
+///
+/// The index is asked with `bound`, which is a little more than is needed; who is in is decided by the
+/// distance that is shown (PostGIS rounds that to 10 nm, and doesn't round in `ST_DWithin`).
+fn within(places: &Places, condition: &str, bound: &str, limit: Option<i64>) -> String {
     let from = format!("{}::{}", point(places, "$1"), places.pg("geography"));
     let geography = places.geography();
     let limit = limit.map(|n| format!(" LIMIT {n}")).unwrap_or_default();
     format!(
-        "SELECT {list}, {distance}({geography}, {from}) AS distance FROM {relation} t \
-         WHERE {dwithin}({geography}, {from}, {radius}) AND {condition} \
-         ORDER BY distance, t.{id}{limit}",
-        list = places.select_list(),
+        "SELECT s.id::pg_catalog.text, {ewkb}(s.geometry), s.properties::pg_catalog.text, s.distance FROM \
+         (SELECT t.{id} AS id, t.{geom} AS geometry, {properties} AS properties, \
+                 {distance}({geography}, {from}) AS distance FROM {relation} t \
+          WHERE {dwithin}({geography}, {from}, {bound}) AND {condition} OFFSET 0) s \
+         WHERE s.distance OPERATOR(pg_catalog.<=) $3 ORDER BY s.distance, s.id{limit}",
+        ewkb = places.pg("st_asewkb"),
+        geom = places.table.geometry,
+        properties = places.properties(),
         distance = places.pg("st_distance"),
         dwithin = places.pg("st_dwithin"),
         relation = places.store.relation,
@@ -107,7 +114,14 @@ fn within(places: &Places, condition: &str, radius: &str, limit: Option<i64>) ->
 }
 
 fn near_sql(places: &Places, condition: &str, limit: Option<i64>) -> String {
-    within(places, condition, "$3", limit)
+    within(places, condition, &with_slack("$3"), limit)
+}
+
+/// A little more than a distance (SQL), so that rounding loses nobody.
+fn with_slack(distance: &str) -> String {
+    format!(
+        "{distance} OPERATOR(pg_catalog.*) 1.000001::pg_catalog.float8 OPERATOR(pg_catalog.+) 0.01::pg_catalog.float8"
+    )
 }
 
 /// `$1` longitude, `$2` latitude, `$3` greatest distance.
@@ -126,14 +140,13 @@ fn nearest_sql(places: &Places, condition: &str, k: i64) -> String {
             point(places, lon),
         )
     };
-    // The bound takes a little more than it needs, so that rounding loses nobody; the order and the
-    // limit below are exact.
     let bound = format!(
-        "SELECT CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.<) {k} THEN $3 \
-                ELSE LEAST($3, pg_catalog.max(b.distance) OPERATOR(pg_catalog.*) 1.000001::pg_catalog.float8 \
-                               OPERATOR(pg_catalog.+) 0.01::pg_catalog.float8) END \
+        "SELECT CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.<) {k} THEN {all} \
+                ELSE LEAST({all}, {nearest}) END \
          FROM (SELECT DISTINCT p.id, p.distance FROM ({here} UNION ALL {beyond}) p \
                WHERE p.distance IS NOT NULL ORDER BY p.distance LIMIT {k}) b",
+        all = with_slack("$3"),
+        nearest = with_slack("pg_catalog.max(b.distance)"),
         here = probe("$1"),
         beyond = probe(
             "$1 OPERATOR(pg_catalog.-) pg_catalog.sign($1) OPERATOR(pg_catalog.*) 360::pg_catalog.float8"
