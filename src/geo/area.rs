@@ -86,15 +86,21 @@ impl Bbox {
         let part = |conditions: &mut Conditions, west: f64, east: f64| {
             let [w, s, e, n] =
                 [west, self.south, east, self.north].map(|v| conditions.bind(v.into()));
-            // Not ST_MakeEnvelope: of a box without width that makes a polygon that nothing meets.
+            // Of a box without width ST_MakeEnvelope makes a polygon that nothing meets.
+            let box_sql = if west < east && self.south < self.north {
+                format!("{}({w}, {s}, {e}, {n})", places.pg("st_makeenvelope"))
+            } else if west < east || self.south < self.north {
+                let point = places.pg("st_makepoint");
+                format!("{}({point}({w}, {s}), {point}({e}, {n}))", places.pg("st_makeline"))
+            } else {
+                // All parameters are used, so that their types are known.
+                format!("{}(LEAST({w}, {e}), LEAST({s}, {n}))", places.pg("st_makepoint"))
+            };
             format!(
-                "{intersects}(t.{geom}, {set_srid}({envelope}({line}({point}({w}, {s}), {point}({e}, {n}))), {SRID}))",
-                intersects = places.pg("st_intersects"),
-                geom = places.table.geometry,
-                set_srid = places.pg("st_setsrid"),
-                envelope = places.pg("st_envelope"),
-                line = places.pg("st_makeline"),
-                point = places.pg("st_makepoint"),
+                "{}(t.{}, {}({box_sql}, {SRID}))",
+                places.pg("st_intersects"),
+                places.table.geometry,
+                places.pg("st_setsrid"),
             )
         };
         let sql = if self.west <= self.east {
