@@ -68,10 +68,7 @@ pub fn geo_adopt(
 }
 
 #[pg_extern(schema = "lake")]
-pub fn geo_upsert(
-    store: Option<RegClass>,
-    feature: Option<JsonbText>,
-) -> SqlResult<String> {
+pub fn geo_upsert(store: Option<RegClass>, feature: Option<JsonbText>) -> SqlResult<String> {
     let places = places(store)?;
     let feature = given(feature, "feature")?;
     Ok(upsert::one(&places, &feature.0)?.as_str().to_owned())

@@ -54,9 +54,12 @@ pub struct Bbox {
 impl Bbox {
     /// 22023 for a box that isn't on Earth, or upside down.
     pub fn new(west: f64, south: f64, east: f64, north: f64) -> Result<Self> {
-        for (name, value, limit) in
-            [("west", west, 180.0), ("south", south, 90.0), ("east", east, 180.0), ("north", north, 90.0)]
-        {
+        for (name, value, limit) in [
+            ("west", west, 180.0),
+            ("south", south, 90.0),
+            ("east", east, 180.0),
+            ("north", north, 90.0),
+        ] {
             if !(-limit..=limit).contains(&value) {
                 return Err(Error::invalid_parameter(format!(
                     "{name} {value} is outside -{limit} to {limit}"
@@ -149,16 +152,13 @@ fn prepare(places: &Places, area: &JsonbText) -> Result<Vec<u8>> {
     });
     let ewkb = document::ewkb(&geometry, SRID)?;
     let given = format!("$1::pg_catalog.bytea::{}", places.pg("geometry"));
-    let (valid, reason): (bool, Option<String>) = spi::cached_rows(
-        &format!("SELECT {}({given}), {}({given})", places.pg("st_isvalid"), places.pg("st_isvalidreason")),
+    let reason: String = spi::scalar(
+        &format!("SELECT {}({given})", places.pg("st_isvalidreason")),
         &[ewkb.clone().into()],
-        |row| Ok((spi::need(row, 1)?, spi::get(row, 2)?)),
-    )?
-    .pop()
-    .unwrap_or((false, None));
-    if !valid {
+    )?;
+    if reason != "Valid Geometry" {
         return Err(Error::invalid_parameter("area is not a valid polygon")
-            .detail(format!("{}.", reason.unwrap_or_default()))
+            .detail(format!("{reason}."))
             .hint("Rings must not cross themselves or each other; ST_MakeValid mends them."));
     }
     if !crosses {

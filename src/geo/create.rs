@@ -9,6 +9,7 @@ use crate::names::{NewName, Relation, ident};
 use crate::regclass::RegClass;
 use crate::spi;
 use lake_geojson::GeometryType;
+use pgrx::PgSqlErrorCode;
 use serde_json::Value;
 
 /// What `options` may hold.
@@ -106,7 +107,14 @@ pub fn adopt(table: RegClass, columns: &Columns) -> Result<RegClass> {
     let postgis = engines::require("postgis", "geo")?;
     let relation = Relation::by_oid(table.0)?;
     access::require_owner(&relation)?;
-    let layout = Layout::read(&relation, &postgis, columns)?;
+    let layout = Layout::read(&relation, &postgis, columns).map_err(|mut error| {
+        if error.code == PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN {
+            error.hint = Some(
+                "Name the columns: lake.geo_adopt(tbl, id_column => …, geometry_column => …, properties_column => …); properties_column may be null.".to_owned(),
+            );
+        }
+        error
+    })?;
     let foreign_srid = if layout.srid == SRID {
         None
     } else if layout.srid != 0 {
@@ -232,6 +240,7 @@ fn check_srid(srid: i32) -> Result<()> {
     if srid == SRID {
         return Ok(());
     }
-    Err(Error::unsupported(format!("srid {srid}: places are in WGS 84 ({SRID})"))
-        .hint("GeoJSON has no other reference system; transform what is in another with ST_Transform."))
+    Err(Error::unsupported(format!("srid {srid}: places are in WGS 84 ({SRID})")).hint(
+        "GeoJSON has no other reference system; transform what is in another with ST_Transform.",
+    ))
 }

@@ -36,16 +36,19 @@ pub fn invalid(what: &str, fault: &Fault, errors: usize) -> Error {
         format!("At {}, byte {}, rule {}.", fault.pointer, fault.offset, fault.code())
     };
     if errors > 1 {
-        detail.push_str(&format!(" It is the first of {errors} errors; lake.geojson_validate lists all."));
+        detail.push_str(&format!(
+            " It is the first of {errors} errors; lake.geojson_validate lists all."
+        ));
     }
     let mut error = Error::new(code, format!("{what}: {}", fault.message)).detail(detail);
     error.hint.clone_from(&fault.hint);
     error
 }
 
-/// Raises the first error of a document.
+/// Raises the first error of a document; where it isn't JSON, that above all.
 pub fn check(scan: &Scan) -> Result<()> {
-    match scan.first_error() {
+    let broken = scan.faults.iter().find(|f| f.code() == "J1");
+    match broken.or(scan.first_error()) {
         None => Ok(()),
         Some(fault) => {
             let errors = scan.faults.iter().filter(|f| f.is_error()).count();

@@ -75,9 +75,7 @@ pub fn judge(places: &Places, text: &str, mend: bool) -> Result<Row, Refusal> {
     let unstorable = scan
         .faults
         .iter()
-        .find(|f| {
-            f.code() == "J4" && (f.pointer.starts_with("/properties") || f.pointer == "/id")
-        })
+        .find(|f| f.code() == "J4" && (f.pointer.starts_with("/properties") || f.pointer == "/id"))
         .cloned();
     let Some(Root::Feature(feature)) = scan.root else {
         return Err(error.as_ref().map_or_else(
@@ -93,7 +91,8 @@ pub fn judge(places: &Places, text: &str, mend: bool) -> Result<Row, Refusal> {
         ));
     };
     let id = feature.id.as_ref().map(|id| id.as_str().to_owned());
-    let named = |refusal: Refusal| Refusal { id: id.clone().filter(|i| !i.contains('\0')), ..refusal };
+    let named =
+        |refusal: Refusal| Refusal { id: id.clone().filter(|i| !i.contains('\0')), ..refusal };
     if let Some(fault) = error.or(unstorable) {
         return Err(named(Refusal::of(&fault)));
     }
@@ -253,6 +252,11 @@ fn ewkb(places: &Places, mut geometry: Geometry, mend: bool) -> Result<Vec<u8>, 
         _ => {}
     }
     document::ewkb(&geometry, SRID).map_err(|e| {
-        Refusal::new("P4", "/geometry/coordinates", e.message, "Give all positions a height, or none.")
+        Refusal::new(
+            "P4",
+            "/geometry/coordinates",
+            e.message,
+            "Give all positions a height, or none.",
+        )
     })
 }

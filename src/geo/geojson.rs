@@ -108,9 +108,7 @@ fn repaired(text: &str) -> SqlResult<(String, JsonbText)> {
         lake_geojson::Limits::new(Profile::Lenient),
         &mut document::poll,
     )
-    .map_err(|fault| {
-        document::invalid("the GeoJSON can't be repaired", &fault, 1)
-    })?;
+    .map_err(|fault| document::invalid("the GeoJSON can't be repaired", &fault, 1))?;
     let mut edits = String::from("[");
     for (i, edit) in mended.edits.iter().enumerate() {
         if i > 0 {

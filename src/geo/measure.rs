@@ -92,9 +92,8 @@ fn line_string(line: &Ring) -> geo::LineString {
 
 fn polygon_area(rings: &[Ring]) -> f64 {
     // Each ring by itself: which way it runs must not matter.
-    let of = |ring: &Ring| {
-        geo::Polygon::new(line_string(ring), vec![]).geodesic_area_signed().abs()
-    };
+    let of =
+        |ring: &Ring| geo::Polygon::new(line_string(ring), vec![]).geodesic_area_signed().abs();
     match rings.split_first() {
         None => 0.0,
         Some((shell, holes)) => of(shell) - holes.iter().map(of).sum::<f64>(),

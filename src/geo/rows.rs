@@ -146,10 +146,8 @@ pub fn feature_collection(
     limit: Option<i64>,
 ) -> Result<String> {
     let sql = select_sql(places, conditions, limit);
-    let numeric_ids = matches!(
-        places.table.id_type_oid,
-        pg_sys::INT8OID | pg_sys::INT4OID | pg_sys::INT2OID
-    );
+    let numeric_ids =
+        matches!(places.table.id_type_oid, pg_sys::INT8OID | pg_sys::INT4OID | pg_sys::INT2OID);
     let mut out = String::from("{\"type\":\"FeatureCollection\",\"features\":[");
     Spi::connect(|client| {
         let mut cursor = client.try_open_cursor(sql.as_str(), &conditions.args)?;

@@ -149,7 +149,11 @@ impl Layout {
         let wrong = |c: &Found, wanted: &str| {
             Error::new(
                 PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-                format!("column {} of {relation} is of type {}, not {wanted}", ident(&c.name), c.sql_type),
+                format!(
+                    "column {} of {relation} is of type {}, not {wanted}",
+                    ident(&c.name),
+                    c.sql_type
+                ),
             )
         };
         let id = column(&columns.id)?;

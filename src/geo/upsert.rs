@@ -290,11 +290,10 @@ fn write(sql: &str, rows: &[&Row], counts: &mut Counts) -> Result<()> {
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let geometries: Vec<Option<&[u8]>> = rows.iter().map(|row| row.ewkb.as_deref()).collect();
     let properties: Vec<&str> = rows.iter().map(|row| row.properties.as_str()).collect();
-    let written = spi::cached_rows(
-        sql,
-        &[ids.into(), geometries.into(), properties.into()],
-        |row| Ok((spi::need::<i64>(row, 1)?, spi::need::<i64>(row, 2)?)),
-    )?;
+    let written =
+        spi::cached_rows(sql, &[ids.into(), geometries.into(), properties.into()], |row| {
+            Ok((spi::need::<i64>(row, 1)?, spi::need::<i64>(row, 2)?))
+        })?;
     let (inserted, all) = written.first().copied().unwrap_or_default();
     counts.inserted += inserted;
     counts.updated += all - inserted;
@@ -312,15 +311,15 @@ fn statement(places: &Places) -> String {
         format!("{id}, {geom}"),
         format!("u.id::{}, u.geometry::{}", table.id_type, places.pg("geometry")),
         format!("{geom} = excluded.{geom}"),
-        format!("(t.{geom} {equal} excluded.{geom} OR (t.{geom} IS NULL AND excluded.{geom} IS NULL))"),
+        format!(
+            "(t.{geom} {equal} excluded.{geom} OR (t.{geom} IS NULL AND excluded.{geom} IS NULL))"
+        ),
     );
     if let Some(properties) = &table.properties {
         columns.push_str(&format!(", {properties}"));
         values.push_str(", u.properties::pg_catalog.jsonb");
         set.push_str(&format!(", {properties} = excluded.{properties}"));
-        same.push_str(&format!(
-            " AND t.{properties} OPERATOR(pg_catalog.=) excluded.{properties}"
-        ));
+        same.push_str(&format!(" AND t.{properties} OPERATOR(pg_catalog.=) excluded.{properties}"));
     }
     format!(
         "WITH written AS (INSERT INTO {} AS t ({columns}) SELECT {values} \

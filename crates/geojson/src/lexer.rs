@@ -116,7 +116,12 @@ impl<'a> Cursor<'a, '_> {
         self.digits(&mut mantissa, &mut digits);
         let whole_digits = self.pos - whole;
         if whole_digits > 1 && self.src[whole] == b'0' {
-            self.report_hint(Rule::Json, start, "a number begins with 0", "Leave leading zeros out.");
+            self.report_hint(
+                Rule::Json,
+                start,
+                "a number begins with 0",
+                "Leave leading zeros out.",
+            );
         }
         let mut decimals = 0;
         if self.peek() == Some(b'.') {
@@ -214,7 +219,11 @@ impl<'a> Cursor<'a, '_> {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.pos += 2,
             Some(b'u') => {
                 let Some(code) = hex4(self.src, start + 2) else {
-                    return Err(self.halt(Rule::Json, start, "\\u without four hexadecimal digits"));
+                    return Err(self.halt(
+                        Rule::Json,
+                        start,
+                        "\\u without four hexadecimal digits",
+                    ));
                 };
                 self.pos += 6;
                 match code {
@@ -248,10 +257,7 @@ impl<'a> Cursor<'a, '_> {
 
     /// Reads an array, calling `each` with the cursor at each element (which it must read). The path
     /// holds the index meanwhile. Returns the number of elements.
-    pub fn array(
-        &mut self,
-        mut each: impl FnMut(&mut Self, usize) -> Read<()>,
-    ) -> Read<usize> {
+    pub fn array(&mut self, mut each: impl FnMut(&mut Self, usize) -> Read<()>) -> Read<usize> {
         self.open()?;
         let mut count = 0;
         self.skip_space();
@@ -274,10 +280,7 @@ impl<'a> Cursor<'a, '_> {
 
     /// Reads an object, calling `each` with the cursor at each value (which it must read), the key's
     /// range in the path, and whether the key was there before.
-    pub fn object(
-        &mut self,
-        mut each: impl FnMut(&mut Self, &str, bool) -> Read<()>,
-    ) -> Read<()> {
+    pub fn object(&mut self, mut each: impl FnMut(&mut Self, &str, bool) -> Read<()>) -> Read<()> {
         self.open()?;
         self.skip_space();
         if self.peek() == Some(b'}') {
@@ -386,7 +389,11 @@ impl<'a> Cursor<'a, '_> {
             let rule = if beyond { Rule::NotStorable } else { Rule::DuplicateForeign };
             self.report(rule, start, "a number is too large for a double");
         } else if text.len() > 16_000 || exponent(text).is_some_and(|e| e < -16_000) {
-            self.report(Rule::NotStorable, start, "a number has more decimals than Postgres stores");
+            self.report(
+                Rule::NotStorable,
+                start,
+                "a number has more decimals than Postgres stores",
+            );
         }
         Ok(())
     }

@@ -29,11 +29,7 @@ pub struct Mended {
 
 /// Mends a document. An error is the first fault that can't be mended, by `limits`, whose profile is
 /// to be [`Profile::Lenient`](crate::Profile). `poll` as for [`scan`](fn@crate::scan).
-pub fn document(
-    text: &[u8],
-    limits: Limits,
-    poll: &mut dyn FnMut(),
-) -> Result<Mended, Box<Fault>> {
+pub fn document(text: &[u8], limits: Limits, poll: &mut dyn FnMut()) -> Result<Mended, Box<Fault>> {
     let mut cursor = Cursor::new(text, limits, poll);
     cursor.only_errors = true;
     cursor.splices = Some(Vec::new());
@@ -84,7 +80,8 @@ pub fn geometry(geometry: &mut Geometry) -> Vec<Edit> {
     let mut edits = Vec::new();
     let mut add = |code, count: usize, one: &str, many: &str| {
         if count > 0 {
-            let message = if count == 1 { format!("{one} once") } else { format!("{many} {count} times") };
+            let message =
+                if count == 1 { format!("{one} once") } else { format!("{many} {count} times") };
             edits.push(Edit { code, pointer: String::new(), message });
         }
     };

@@ -90,13 +90,16 @@ mod tests {
     fn winding_tells_direction_even_far_from_the_origin_and_across_the_antimeridian() {
         let square = ring(&[(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0)]);
         assert_eq!(winding(&square), Some(2.0));
-        let tiny: Ring = square
-            .iter()
-            .map(|p| Position::new(179.0 + p.x * 1e-9, 89.0 + p.y * 1e-9))
-            .collect();
+        let tiny: Ring =
+            square.iter().map(|p| Position::new(179.0 + p.x * 1e-9, 89.0 + p.y * 1e-9)).collect();
         assert!(winding(&tiny).unwrap() > 0.0);
-        let fiji =
-            ring(&[(177.0, -20.0), (-178.0, -20.0), (-178.0, -16.0), (177.0, -16.0), (177.0, -20.0)]);
+        let fiji = ring(&[
+            (177.0, -20.0),
+            (-178.0, -20.0),
+            (-178.0, -16.0),
+            (177.0, -16.0),
+            (177.0, -20.0),
+        ]);
         assert_eq!(winding(&fiji), Some(40.0));
         let reversed: Ring = fiji.into_iter().rev().collect();
         assert_eq!(winding(&reversed), Some(-40.0));

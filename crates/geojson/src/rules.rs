@@ -22,7 +22,8 @@ impl Cursor<'_, '_> {
                 } else {
                     "a hole runs counterclockwise"
                 };
-                let hint = "Exterior rings are to run counterclockwise, holes clockwise; reverse it.";
+                let hint =
+                    "Exterior rings are to run counterclockwise, holes clockwise; reverse it.";
                 self.report_in(Step::Index(i), Rule::Winding, starts[i], message, Some(hint));
             }
         }

@@ -118,7 +118,10 @@ impl Kind {
             Kind::FeatureCollection => {
                 matches!(
                     member,
-                    Member::Coordinates | Member::Geometries | Member::Geometry | Member::Properties
+                    Member::Coordinates
+                        | Member::Geometries
+                        | Member::Geometry
+                        | Member::Properties
                 )
             }
             Kind::Feature => {
@@ -287,7 +290,8 @@ impl Cursor<'_, '_> {
         let outer_imprecise = self.imprecise.take();
         let mut o = Object { start: self.pos, ..Object::default() };
         self.object(|c, key, again| {
-            let defined = matches!(key, "type" | "bbox" | "id" | "crs") || Member::parse(key).is_some();
+            let defined =
+                matches!(key, "type" | "bbox" | "id" | "crs") || Member::parse(key).is_some();
             if again && defined {
                 c.report_hint(
                     Rule::DuplicateMember,
@@ -371,7 +375,11 @@ impl Cursor<'_, '_> {
         let at = self.pos;
         if token != Token::String {
             self.skip_value()?;
-            self.report(Rule::Object, at, format!("the type is {}, not a string", token.describe()));
+            self.report(
+                Rule::Object,
+                at,
+                format!("the type is {}, not a string", token.describe()),
+            );
             return Ok(());
         }
         let range = self.string()?;
@@ -566,7 +574,9 @@ impl Cursor<'_, '_> {
         o.id_at = Some((at, token));
         let range = self.skip_value()?;
         o.id = match token {
-            Token::String => Some(Id::String(self.text(range.start + 1..range.end - 1).into_owned())),
+            Token::String => {
+                Some(Id::String(self.text(range.start + 1..range.end - 1).into_owned()))
+            }
             Token::Number => Some(Id::Number(self.text(range).into_owned())),
             _ => None,
         };
@@ -607,8 +617,12 @@ impl Cursor<'_, '_> {
         if !o.typed {
             let hint = match role {
                 Role::Feature => "Add \"type\": \"Feature\".",
-                Role::Geometry | Role::Part => "Add the type of the geometry, as \"type\": \"Point\".",
-                Role::Root => "GeoJSON is one object: a geometry, a Feature or a FeatureCollection.",
+                Role::Geometry | Role::Part => {
+                    "Add the type of the geometry, as \"type\": \"Point\"."
+                }
+                Role::Root => {
+                    "GeoJSON is one object: a geometry, a Feature or a FeatureCollection."
+                }
             };
             self.report_hint(Rule::Object, o.start, "the object has no type", hint);
         }
@@ -804,8 +818,7 @@ fn holds(low: &[f64], high: &[f64], extent: &Extent) -> bool {
         true
     };
     let in_latitude = extent.min[1] >= low[1] && extent.max[1] <= high[1];
-    let in_height = low.len() < 3
-        || !extent.with_z
-        || (extent.min[2] >= low[2] && extent.max[2] <= high[2]);
+    let in_height =
+        low.len() < 3 || !extent.with_z || (extent.min[2] >= low[2] && extent.max[2] <= high[2]);
     in_longitude && in_latitude && in_height
 }

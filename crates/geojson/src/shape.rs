@@ -250,11 +250,20 @@ impl Cursor<'_, '_> {
                 let text = self.text(value.start + 1..value.end - 1);
                 if text.trim().parse::<f64>().is_ok_and(f64::is_finite) {
                     (
-                        format!("a number is written as the string \"{}\"", crate::lexer::shown(&text)),
+                        format!(
+                            "a number is written as the string \"{}\"",
+                            crate::lexer::shown(&text)
+                        ),
                         Some("Leave the quotes out.".to_owned()),
                     )
                 } else {
-                    (format!("the string \"{}\" where a number should be", crate::lexer::shown(&text)), None)
+                    (
+                        format!(
+                            "the string \"{}\" where a number should be",
+                            crate::lexer::shown(&text)
+                        ),
+                        None,
+                    )
                 }
             }
             Token::Array => (
@@ -277,7 +286,8 @@ impl Cursor<'_, '_> {
         // Metres of a map projection rather than degrees.
         let projected = x.abs() > 360.0 || y.abs() > 180.0;
         let swapped = y.abs() > 90.0 && x.abs() <= 90.0;
-        let projected_hint = "The numbers look like metres of a map projection; GeoJSON is in degrees of WGS 84.";
+        let projected_hint =
+            "The numbers look like metres of a map projection; GeoJSON is in degrees of WGS 84.";
         if x.abs() > 180.0 {
             let (rule, hint) = if projected {
                 (Rule::Range, projected_hint)
@@ -306,9 +316,7 @@ fn wanted(of: GeometryType) -> &'static str {
     match of {
         GeometryType::Point => "one position: [longitude, latitude]",
         GeometryType::MultiPoint => "an array of positions: [[longitude, latitude], …]",
-        GeometryType::LineString => {
-            "an array of two or more positions: [[longitude, latitude], …]"
-        }
+        GeometryType::LineString => "an array of two or more positions: [[longitude, latitude], …]",
         GeometryType::MultiLineString => "an array of lines: [[[longitude, latitude], …], …]",
         GeometryType::Polygon => "an array of rings: [[[longitude, latitude], …], …]",
         GeometryType::MultiPolygon => {

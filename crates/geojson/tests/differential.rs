@@ -137,8 +137,11 @@ fn latitude() -> impl Strategy<Value = f64> {
 }
 
 fn position(z: bool) -> impl Strategy<Value = Position> {
-    (longitude(), latitude(), -1e4..1e4_f64)
-        .prop_map(move |(x, y, h)| Position { x, y, z: z.then_some(h) })
+    (longitude(), latitude(), -1e4..1e4_f64).prop_map(move |(x, y, h)| Position {
+        x,
+        y,
+        z: z.then_some(h),
+    })
 }
 
 fn ring(z: bool) -> impl Strategy<Value = Vec<Position>> {
@@ -225,15 +228,26 @@ fn junk() -> impl Strategy<Value = Value> {
 }
 
 const NAMES: [&str; 11] = [
-    "type", "coordinates", "geometries", "geometry", "features", "properties", "bbox", "id", "crs",
-    "other", "Type",
+    "type",
+    "coordinates",
+    "geometries",
+    "geometry",
+    "features",
+    "properties",
+    "bbox",
+    "id",
+    "crs",
+    "other",
+    "Type",
 ];
 
 /// Changes the `n`th place of a document, counted round: replaces, removes, adds.
 fn mutate(v: &mut Value, n: &mut usize, what: u8, name: &str, junk: &Value) -> bool {
     if *n == 0 {
         match v {
-            Value::Object(o) if what.is_multiple_of(3) => drop(o.insert(name.to_owned(), junk.clone())),
+            Value::Object(o) if what.is_multiple_of(3) => {
+                drop(o.insert(name.to_owned(), junk.clone()))
+            }
             Value::Object(o) if what % 3 == 1 => drop(o.remove(name)),
             Value::Array(a) if what.is_multiple_of(3) => a.push(junk.clone()),
             Value::Array(a) if what % 3 == 1 => drop(a.pop()),
@@ -375,7 +389,9 @@ proptest! {
 #[test]
 fn a_collection_is_split_as_it_is_parsed() {
     let features: Vec<Value> = (0..50)
-        .map(|i| json!({"type": "Feature", "id": i, "geometry": null, "properties": {"a": "]},{["}}))
+        .map(
+            |i| json!({"type": "Feature", "id": i, "geometry": null, "properties": {"a": "]},{["}}),
+        )
         .chain([Value::Null, json!([1]), json!("x")])
         .collect();
     let mut doc = Map::new();
@@ -400,7 +416,9 @@ fn what_is_no_collection_is_refused_with_the_reason() {
     assert_eq!(code(r#"{"type":"Point","coordinates":[1,2]}"#), "X1");
     assert_eq!(code("[]"), "O1");
     assert_eq!(
-        code(r#"{"type":"FeatureCollection","crs":{"properties":{"name":"EPSG:3857"}},"features":[]}"#),
+        code(
+            r#"{"type":"FeatureCollection","crs":{"properties":{"name":"EPSG:3857"}},"features":[]}"#
+        ),
         "S1"
     );
 }
@@ -447,14 +465,17 @@ fn a_document_is_mended_and_the_rest_of_it_left_alone() {
     );
     let edits: Vec<String> =
         mended.edits.iter().map(|e| format!("{} {}", e.code, e.pointer)).collect();
-    assert_eq!(edits, [
-        "S1 /crs",
-        "P3 /features/0/geometry/coordinates",
-        "R2 /features/0/geometry/coordinates",
-        "R3 /features/0/geometry/coordinates",
-        "B1 /features/1/geometry/bbox",
-        "F1 /features/1/properties",
-    ]);
+    assert_eq!(
+        edits,
+        [
+            "S1 /crs",
+            "P3 /features/0/geometry/coordinates",
+            "R2 /features/0/geometry/coordinates",
+            "R3 /features/0/geometry/coordinates",
+            "B1 /features/1/geometry/bbox",
+            "F1 /features/1/properties",
+        ]
+    );
     assert_eq!(scan(mended.text.as_bytes(), limits(), &mut || {}).faults, vec![]);
     let again = repair::document(mended.text.as_bytes(), Limits::new(Profile::Lenient), &mut || {});
     assert_eq!(again.unwrap().edits, vec![]);

@@ -83,7 +83,10 @@ fn j1_strict_json() {
     check(&point("[1 2]"), &["J1 /coordinates"]);
     check(&point("[1,2] // here"), &["J1 "]);
     check(r#"{'type':'Point'}"#, &["J1 "]);
-    check("{\"type\":\"Feature\",\"geometry\":null,\"properties\":{\"a\":\"x\ny\"}}", &["J1 /properties/a"]);
+    check(
+        "{\"type\":\"Feature\",\"geometry\":null,\"properties\":{\"a\":\"x\ny\"}}",
+        &["J1 /properties/a"],
+    );
     check(r#"{"type":"Feature","geometry":null,"properties":{"a":"\x"}}"#, &["J1 /properties/a"]);
     check(r#"{"type":"Feature","geometry":null,"properties":nul}"#, &["J1 /properties"]);
     let scan = scan(b"{\"type\":\"P\xff\"}", Limits::new(Profile::Rfc7946), &mut || {});
@@ -94,12 +97,16 @@ fn j1_strict_json() {
 fn j2_duplicate_members_and_numbers_beyond_doubles() {
     check(r#"{"type":"Point","coordinates":[1,2],"coordinates":[3,4]}"#, &["J2 /coordinates"]);
     // The same name by an escape.
-    check(r#"{"type":"Point","coordinates":[1,2],"c\u006fordinates":[3,4]}"#, &[
-        "J2 /coordinates",
-    ]);
-    check(r#"{"type":"Feature","geometry":null,"properties":{"a":1,"a":2}}"#, &["(J2 /properties/a)"]);
+    check(r#"{"type":"Point","coordinates":[1,2],"c\u006fordinates":[3,4]}"#, &["J2 /coordinates"]);
+    check(
+        r#"{"type":"Feature","geometry":null,"properties":{"a":1,"a":2}}"#,
+        &["(J2 /properties/a)"],
+    );
     check(&point("[1e400,2]"), &["J2 /coordinates/0"]);
-    check(r#"{"type":"Feature","geometry":null,"properties":{"a":1e400}}"#, &["(J2 /properties/a)"]);
+    check(
+        r#"{"type":"Feature","geometry":null,"properties":{"a":1e400}}"#,
+        &["(J2 /properties/a)"],
+    );
 }
 
 #[test]
@@ -118,11 +125,23 @@ fn j3_limits() {
 
 #[test]
 fn j4_what_jsonb_cannot_hold() {
-    check(r#"{"type":"Feature","geometry":null,"properties":{"a":"\u0000"}}"#, &["(J4 /properties/a)"]);
-    check(r#"{"type":"Feature","geometry":null,"properties":{"a":"\ud83d"}}"#, &["(J4 /properties/a)"]);
+    check(
+        r#"{"type":"Feature","geometry":null,"properties":{"a":"\u0000"}}"#,
+        &["(J4 /properties/a)"],
+    );
+    check(
+        r#"{"type":"Feature","geometry":null,"properties":{"a":"\ud83d"}}"#,
+        &["(J4 /properties/a)"],
+    );
     check(r#"{"type":"Feature","geometry":null,"properties":{"a":"\ud83d\ude00"}}"#, &[]);
-    check(r#"{"type":"Feature","geometry":null,"properties":{"a":1e900000}}"#, &["(J4 /properties/a)"]);
-    check(r#"{"type":"Feature","geometry":null,"properties":{"a":1e-900000}}"#, &["(J4 /properties/a)"]);
+    check(
+        r#"{"type":"Feature","geometry":null,"properties":{"a":1e900000}}"#,
+        &["(J4 /properties/a)"],
+    );
+    check(
+        r#"{"type":"Feature","geometry":null,"properties":{"a":1e-900000}}"#,
+        &["(J4 /properties/a)"],
+    );
 }
 
 #[test]
@@ -143,18 +162,20 @@ fn g1_g2_coordinates() {
     check(&point("\"1,2\""), &["G1 /coordinates"]);
     check(&point("[]"), &["(G2 /coordinates)"]);
     check(&polygon("[]"), &["(G2 /coordinates)"]);
-    check(&polygon("[[0,0],[1,0],[1,1],[0,0]]"), &[
-        "G1 /coordinates/0/0",
-        "G1 /coordinates/1/0",
-        "G1 /coordinates/2/0",
-        "G1 /coordinates/3/0",
-    ]);
+    check(
+        &polygon("[[0,0],[1,0],[1,1],[0,0]]"),
+        &[
+            "G1 /coordinates/0/0",
+            "G1 /coordinates/1/0",
+            "G1 /coordinates/2/0",
+            "G1 /coordinates/3/0",
+        ],
+    );
     check(r#"{"type":"LineString","coordinates":[1,2]}"#, &["G1 /coordinates/0"]);
-    check(r#"{"type":"MultiPolygon","coordinates":[42,"x",null]}"#, &[
-        "G1 /coordinates/0",
-        "G1 /coordinates/1",
-        "G1 /coordinates/2",
-    ]);
+    check(
+        r#"{"type":"MultiPolygon","coordinates":[42,"x",null]}"#,
+        &["G1 /coordinates/0", "G1 /coordinates/1", "G1 /coordinates/2"],
+    );
     // The fault is found whichever member comes first.
     check(r#"{"coordinates":[1],"type":"Point"}"#, &["P1 /coordinates"]);
 }
@@ -165,10 +186,10 @@ fn p_positions() {
     check(&point(r#"["abc","7"]"#), &["P1 /coordinates/0", "P1 /coordinates/1"]);
     check(&point("[null,true]"), &["P1 /coordinates/0", "P1 /coordinates/1"]);
     check(&point("[[1,2]]"), &["P1 /coordinates/0"]);
-    check(r#"{"type":"LineString","coordinates":[[1,2],[],[3]]}"#, &[
-        "P1 /coordinates/1",
-        "P1 /coordinates/2",
-    ]);
+    check(
+        r#"{"type":"LineString","coordinates":[[1,2],[],[3]]}"#,
+        &["P1 /coordinates/1", "P1 /coordinates/2"],
+    );
     check(&point("[1,2,3,4]"), &["(P2 /coordinates)"]);
     strict(&point("[1,2,3,4]"), &["P2 /coordinates"]);
     check(&point("[200,2]"), &["P3 /coordinates/0"]);
@@ -249,7 +270,10 @@ fn a1_antimeridian() {
 #[test]
 fn f_features() {
     check(r#"{"type":"Feature"}"#, &["F1 ", "F1 "]);
-    check(r#"{"type":"Feature","geometry":[],"properties":7}"#, &["F1 /geometry", "F1 /properties"]);
+    check(
+        r#"{"type":"Feature","geometry":[],"properties":7}"#,
+        &["F1 /geometry", "F1 /properties"],
+    );
     check(
         r#"{"type":"Feature","geometry":{"type":"Feature","geometry":null,"properties":null},"properties":null}"#,
         &["F1 /geometry/type"],
@@ -258,10 +282,10 @@ fn f_features() {
     check(r#"{"type":"Feature","geometry":null,"properties":null,"id":true}"#, &["F2 /id"]);
     check(r#"{"type":"FeatureCollection"}"#, &["F3 "]);
     check(r#"{"type":"FeatureCollection","features":null}"#, &["F3 /features"]);
-    check(r#"{"type":"FeatureCollection","features":[null,{"type":"Point","coordinates":[1,2]}]}"#, &[
-        "F3 /features/0",
-        "F3 /features/1/type",
-    ]);
+    check(
+        r#"{"type":"FeatureCollection","features":[null,{"type":"Point","coordinates":[1,2]}]}"#,
+        &["F3 /features/0", "F3 /features/1/type"],
+    );
     // Every fault is reported, not only the first.
     check(
         r#"{"features":[{"type":"Feature","properties":{},"geometry":{"type":"Point","coordinates":[200,95]}},{"type":"Feature","properties":{},"geometry":{"type":"Point","coordinates":["1",2]},"id":{}}],"type":"FeatureCollection"}"#,
@@ -296,22 +320,28 @@ fn b_boxes() {
 
 #[test]
 fn x2_forbidden_members() {
-    check(r#"{"type":"FeatureCollection","features":[],"coordinates":[],"properties":{}}"#, &[
-        "X2 /coordinates",
-        "X2 /properties",
-    ]);
-    check(r#"{"type":"Feature","geometry":null,"properties":null,"coordinates":[1]}"#, &["X2 /coordinates"]);
-    check(r#"{"type":"Point","coordinates":[1,2],"properties":{},"features":[]}"#, &[
-        "X2 /properties",
-        "X2 /features",
-    ]);
+    check(
+        r#"{"type":"FeatureCollection","features":[],"coordinates":[],"properties":{}}"#,
+        &["X2 /coordinates", "X2 /properties"],
+    );
+    check(
+        r#"{"type":"Feature","geometry":null,"properties":null,"coordinates":[1]}"#,
+        &["X2 /coordinates"],
+    );
+    check(
+        r#"{"type":"Point","coordinates":[1,2],"properties":{},"features":[]}"#,
+        &["X2 /properties", "X2 /features"],
+    );
 }
 
 #[test]
 fn s1_crs() {
     let with = |crs: &str| format!(r#"{{"type":"Point","coordinates":[1,2],"crs":{crs}}}"#);
     check(&with("null"), &["(S1 /crs)"]);
-    check(&with(r#"{"type":"name","properties":{"name":"urn:ogc:def:crs:OGC:1.3:CRS84"}}"#), &["(S1 /crs)"]);
+    check(
+        &with(r#"{"type":"name","properties":{"name":"urn:ogc:def:crs:OGC:1.3:CRS84"}}"#),
+        &["(S1 /crs)"],
+    );
     check(&with(r#"{"type":"name","properties":{"name":"EPSG:3857"}}"#), &["S1 /crs"]);
     lenient(&with(r#"{"type":"name","properties":{"name":"EPSG:3857"}}"#), &["S1 /crs"]);
 }

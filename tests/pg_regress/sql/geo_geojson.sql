@@ -29,7 +29,9 @@ SELECT lake.geojson_assert('{"type":"Point","coordinates":[48.1,-122.3]}');
 SELECT lake.geojson_assert('{"type":"Point","coordinates":[1,2]');
 CREATE TABLE parcels (id int, shape jsonb CHECK (lake.geojson_assert(shape)));
 INSERT INTO parcels VALUES (1, '{"type":"Point","coordinates":[1,2]}');
+\set VERBOSITY terse
 INSERT INTO parcels VALUES (2, '{"type":"Polygon","coordinates":[[[0,0],[1,0],[1,1],[0,1]]]}');
+\set VERBOSITY default
 INSERT INTO parcels VALUES (3, NULL);
 SELECT count(*) FROM parcels;
 

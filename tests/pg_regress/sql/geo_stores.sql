@@ -4,7 +4,10 @@ CREATE SCHEMA geo_stores;
 SET search_path = geo_stores, public;
 
 SELECT lake.geo_create('towns', 'Point');
-\d towns
+SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull FROM pg_attribute a
+WHERE a.attrelid = 'towns'::regclass AND a.attnum > 0 ORDER BY a.attnum;
+SELECT indexdef FROM pg_indexes WHERE schemaname = 'geo_stores' AND tablename = 'towns' ORDER BY 1;
+INSERT INTO towns VALUES ('outside', ST_SetSRID(ST_MakePoint(200, 0), 4326));
 SELECT lake.geo_create('towns');
 SELECT lake.geo_create('other', 'Circle');
 SELECT lake.geo_create('other', srid => 3857);
