@@ -65,9 +65,11 @@ REVOKE ALL ON FUNCTION _lake.geo_extension_created() FROM PUBLIC;
 CREATE EVENT TRIGGER lake_geo_extension_created ON ddl_command_end
     WHEN TAG IN ('CREATE EXTENSION') EXECUTE FUNCTION _lake.geo_extension_created();
 
+-- PostGIS may be there already. Not while a dump is restored: CREATE EXTENSION itself sets
+-- check_function_bodies for its scripts, so here the dump is told by row_security, which it sets too.
 DO $block$
 BEGIN
-    IF pg_catalog.current_setting('check_function_bodies') OPERATOR(pg_catalog.=) 'on' THEN
+    IF pg_catalog.current_setting('row_security') OPERATOR(pg_catalog.=) 'on' THEN
         PERFORM _lake.geo_make_to_geometry();
     END IF;
 END

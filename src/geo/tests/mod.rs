@@ -273,6 +273,16 @@ mod tests {
         run("DROP EXTENSION postgis");
         assert_eq!(int(there), 0);
         assert_eq!(int("SELECT count(*) FROM pg_extension WHERE extname = 'lake_stores'"), 1);
+        // A dump that is restored brings the function itself.
+        run("SET LOCAL check_function_bodies = off; CREATE EXTENSION postgis");
+        assert_eq!(int(there), 0);
+        // Made when a store is, if it wasn't before.
+        run("SET LOCAL check_function_bodies = on; SELECT lake.geo_create('p')");
+        assert_eq!(int(there), 2);
+        assert_eq!(
+            int("SELECT count(*) FROM pg_depend WHERE deptype = 'e' AND objid IN (SELECT oid FROM pg_proc WHERE proname = 'geojson_to_geometry')"),
+            0
+        );
     }
 
     #[pg_test]
