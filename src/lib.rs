@@ -19,6 +19,7 @@
 use pgrx::prelude::*;
 
 mod access;
+mod attempt;
 mod catalog;
 mod common;
 mod compat;

@@ -1,0 +1,53 @@
+//! Doing something that may fail on its data, inside a subtransaction.
+
+use crate::error::{Error, Result};
+use pgrx::pg_sys;
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::{PgSqlErrorCode, PgTryBuilder};
+use std::panic::AssertUnwindSafe;
+
+/// Runs `f` in a subtransaction, which is undone when it fails. Only faults of the data come back as
+/// an error (SQLSTATE classes 22 and 23, a failed check option, what a trigger raised); anything else,
+/// a cancel above all, goes on up.
+pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    // SAFETY: as PL/pgSQL does for a block with EXCEPTION: the context and the resource owner that
+    // were current before are so again after, and exactly one of commit and rollback follows.
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        let result = PgTryBuilder::new(AssertUnwindSafe(f))
+            .catch_others(|cause| match &cause {
+                CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)
+                    if is_fault_of_data(report.sql_error_code()) =>
+                {
+                    let mut error = Error::new(report.sql_error_code(), report.message());
+                    error.detail = report.detail().map(str::to_owned);
+                    error.hint = report.hint().map(str::to_owned);
+                    Err(error)
+                }
+                _ => cause.rethrow(),
+            })
+            .execute();
+        match &result {
+            Ok(_) => pg_sys::ReleaseCurrentSubTransaction(),
+            Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+        }
+        pg_sys::MemoryContextSwitchTo(context);
+        pg_sys::CurrentResourceOwner = owner;
+        result
+    }
+}
+
+fn is_fault_of_data(code: PgSqlErrorCode) -> bool {
+    let state = sqlstate(code);
+    ["22", "23", "44", "P0"].contains(&&state[..2])
+}
+
+/// The five characters of an SQLSTATE.
+pub fn sqlstate(code: PgSqlErrorCode) -> String {
+    // Six bits each, from the least significant on (MAKE_SQLSTATE in elog.h).
+    let code = code as u32;
+    (0..5).map(|i| char::from((b'0').wrapping_add(((code >> (6 * i)) & 0x3f) as u8))).collect()
+}
