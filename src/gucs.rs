@@ -24,6 +24,29 @@ pub fn exact_cutoff() -> Option<i64> {
     (rows >= 0).then_some(i64::from(rows))
 }
 
+/// Whether workers do jobs here. Per database (`ALTER DATABASE … SET`), so that a restore can load
+/// tables and jobs in any order before the first job touches a table.
+static JOBS: GucSetting<bool> = GucSetting::<bool>::new(true);
+
+/// How many databases are looked after at a time. Two, so that one long job doesn't hold up every
+/// other database, and most of `max_worker_processes` (8 by default) stays free for others.
+static MAX_VISITS: GucSetting<i32> = GucSetting::<i32>::new(2);
+
+/// How long finished runs stay in `lake.job_runs`: long enough to see what happened last month.
+static HISTORY_DAYS: GucSetting<i32> = GucSetting::<i32>::new(30);
+
+pub fn jobs() -> bool {
+    JOBS.get()
+}
+
+pub fn max_visits() -> usize {
+    usize::try_from(MAX_VISITS.get()).unwrap_or(1)
+}
+
+pub fn history_days() -> i32 {
+    HISTORY_DAYS.get()
+}
+
 pub fn naptime_s() -> i32 {
     NAPTIME_S.get()
 }
@@ -75,6 +98,34 @@ pub fn init() {
         -1,
         i32::MAX,
         GucContext::Userset,
+        GucFlags::empty(),
+    );
+    GucRegistry::define_bool_guc(
+        c"lake_stores.jobs",
+        c"Whether background workers do the jobs of this database.",
+        c"Switch off with ALTER DATABASE ... SET while a dump is restored into it.",
+        &JOBS,
+        GucContext::Suset,
+        GucFlags::empty(),
+    );
+    GucRegistry::define_int_guc(
+        c"lake_stores.max_visits",
+        c"How many databases are looked after at the same time.",
+        c"Each takes one of max_worker_processes while it has jobs that are due.",
+        &MAX_VISITS,
+        1,
+        64,
+        GucContext::Sighup,
+        GucFlags::empty(),
+    );
+    GucRegistry::define_int_guc(
+        c"lake_stores.history_days",
+        c"How many days finished runs stay in lake.job_runs.",
+        c"The newest 1000 runs of a job are kept at most; the last run of each job always stays.",
+        &HISTORY_DAYS,
+        1,
+        36_500,
+        GucContext::Sighup,
         GucFlags::empty(),
     );
     // SAFETY: a constant, NUL-terminated prefix; called once, after all settings are defined.

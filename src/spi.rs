@@ -1,6 +1,9 @@
 //! Talking to the executor: typed helpers over SPI, and settings that hold for one call only.
 //!
 //! Values always go as parameters. SQL text is built from constants and from [`crate::names`].
+//!
+//! Every statement runs as a prepared one that may write, through pgrx's `select`: its `update` gives
+//! each transaction a transaction id, which reads shouldn't use up and a standby can't give.
 
 use crate::error::{Error, Result};
 use pgrx::datum::DatumWithOid;
@@ -13,13 +16,17 @@ use std::rc::Rc;
 
 /// Runs a statement and returns how many rows it wrote or returned.
 pub fn execute(sql: &str, args: &[DatumWithOid<'_>]) -> Result<u64> {
-    Spi::connect_mut(|client| Ok(client.update(sql, None, args)?.len() as u64))
+    Spi::connect_mut(|client| {
+        let plan = client.prepare_mut(sql, &types(args))?;
+        Ok(client.select(&plan, None, args)?.len() as u64)
+    })
 }
 
 /// The first column of the first row; `None` where there is no row or the value is null.
 pub fn one<T: FromDatum + IntoDatum>(sql: &str, args: &[DatumWithOid<'_>]) -> Result<Option<T>> {
     Spi::connect_mut(|client| {
-        let table = client.update(sql, Some(1), args)?;
+        let plan = client.prepare_mut(sql, &types(args))?;
+        let table = client.select(&plan, Some(1), args)?;
         if table.is_empty() { Ok(None) } else { Ok(table.first().get_one::<T>()?) }
     })
 }
@@ -36,7 +43,8 @@ pub fn rows<T>(
     mut read: impl FnMut(&SpiHeapTupleData<'_>) -> Result<T>,
 ) -> Result<Vec<T>> {
     Spi::connect_mut(|client| {
-        let table: SpiTupleTable<'_> = client.update(sql, None, args)?;
+        let plan = client.prepare_mut(sql, &types(args))?;
+        let table: SpiTupleTable<'_> = client.select(&plan, None, args)?;
         let mut out = Vec::with_capacity(table.len());
         for row in table {
             pgrx::check_for_interrupts!();
@@ -55,7 +63,7 @@ pub fn cached_rows<T>(
 ) -> Result<Vec<T>> {
     let plan = plan(sql, args)?;
     Spi::connect_mut(|client| {
-        let table: SpiTupleTable<'_> = client.update(&*plan, None, args)?;
+        let table: SpiTupleTable<'_> = client.select(&*plan, None, args)?;
         let mut out = Vec::with_capacity(table.len());
         for row in table {
             pgrx::check_for_interrupts!();
@@ -76,7 +84,7 @@ pub fn cached_one<T: FromDatum + IntoDatum>(
 /// As [`execute`], through a kept plan.
 pub fn cached_execute(sql: &str, args: &[DatumWithOid<'_>]) -> Result<u64> {
     let plan = plan(sql, args)?;
-    Spi::connect_mut(|client| Ok(client.update(&*plan, None, args)?.len() as u64))
+    Spi::connect_mut(|client| Ok(client.select(&*plan, None, args)?.len() as u64))
 }
 
 /// How many plans a session keeps before it starts anew.
@@ -91,14 +99,12 @@ thread_local! {
 type PlanKey = (String, Vec<pg_sys::Oid>);
 
 fn plan(sql: &str, args: &[DatumWithOid<'_>]) -> Result<Rc<OwnedPreparedStatement>> {
-    let types: Vec<pg_sys::Oid> = args.iter().map(DatumWithOid::oid).collect();
-    let key = (sql.to_owned(), types);
+    let key = (sql.to_owned(), args.iter().map(DatumWithOid::oid).collect());
     if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&key).cloned()) {
         return Ok(plan);
     }
-    let types: Vec<PgOid> = key.1.iter().map(|oid| PgOid::from(*oid)).collect();
     let plan = Rc::new(Spi::connect_mut(|client| {
-        Ok::<_, Error>(client.prepare_mut(sql, &types)?.keep())
+        Ok::<_, Error>(client.prepare_mut(sql, &types(args))?.keep())
     })?);
     PLANS.with_borrow_mut(|plans| {
         if plans.len() >= MAX_PLANS {
@@ -107,6 +113,10 @@ fn plan(sql: &str, args: &[DatumWithOid<'_>]) -> Result<Rc<OwnedPreparedStatemen
         plans.insert(key, Rc::clone(&plan));
     });
     Ok(plan)
+}
+
+fn types(args: &[DatumWithOid<'_>]) -> Vec<PgOid> {
+    args.iter().map(|arg| PgOid::from(arg.oid())).collect()
 }
 
 /// Reads a column; `None` for null.

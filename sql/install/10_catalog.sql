@@ -61,7 +61,16 @@ CREATE TABLE _lake.job_run (
     lock_wait    pg_catalog.interval,
     detail       pg_catalog.jsonb
 );
+CREATE INDEX job_run_running ON _lake.job_run (run_id) WHERE outcome = 'running';
 CREATE INDEX job_run_job_id ON _lake.job_run (job_id, run_id DESC);
+
+-- One row: when a worker last looked after this database. Not dumped.
+CREATE TABLE _lake.visit (
+    one        pg_catalog.bool PRIMARY KEY DEFAULT true CHECK (one),
+    pid        pg_catalog.int4,
+    visited_at pg_catalog.timestamptz
+);
+INSERT INTO _lake.visit DEFAULT VALUES;
 
 CREATE SEQUENCE _lake.reject_batch_seq;
 

@@ -76,6 +76,8 @@ COMMENT ON FUNCTION lake.vector_upsert_many(regclass, text[], bytea, jsonb[], te
     'Writes a batch; embeddings as packed little-endian 4-byte floats, row after row';
 COMMENT ON FUNCTION lake.vector_upsert_many(regclass, jsonb, text, text) IS
     'Writes a batch of objects {"id", "embedding", "metadata", "content"}';
+COMMENT ON FUNCTION lake.vector_upsert_many(regclass, text, text, text) IS
+    'Writes a batch of objects, as JSON text: what calls with untyped parameters mean';
 COMMENT ON FUNCTION lake.vector_search(regclass, real[], integer, jsonb, double precision, text, integer, boolean) IS
     'The k rows nearest to the query that satisfy the filter, nearest first. mode auto chooses exact or approximate search and never returns fewer rows than there are; score: larger is nearer';
 COMMENT ON FUNCTION lake.vector_explain(regclass, real[], integer, jsonb, text, integer) IS

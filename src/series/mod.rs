@@ -1,11 +1,77 @@
-//! stub
+//! Time-series stores: metric stores of `(ts, series_id, value)` with one table of series beside
+//! them, and adopted tables of any shape, cut into chunks by time.
+//!
+//! - [`api`] — the SQL functions, thin.
+//! - [`create`], [`options`], [`metric`] — making and adopting stores; what a store and a metric allow.
+//! - [`backend`] — what the two engines have in common; [`native`] for declarative partitions,
+//!   [`hypertable`] for TimescaleDB.
+//! - [`points`], [`ingest`], [`resolve`] — from what was sent to rows.
+//! - [`query`] — buckets, aggregates, fills, last values.
+//! - [`retention`], [`jobs`] — which chunks go, which are made ahead, one step at a time.
+//! - [`zone`], [`edge`] — `lake.bucket`; the aggregates `lake.first` and `lake.last`.
+
+mod api;
+mod backend;
+mod create;
+mod edge;
+mod hypertable;
+mod ingest;
+pub mod jobs;
+mod metric;
+mod native;
+mod options;
+mod points;
+mod query;
+mod raw_json;
+mod resolve;
+mod retention;
+mod time;
+mod zone;
+
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;
 
 use crate::catalog::Store;
-use crate::catalog::reject::Replayed;
-use crate::error::{Error, Result};
+use crate::catalog::reject::{OnError, Replayed};
+use crate::error::Result;
+use pgrx::prelude::*;
+use serde_json::Value;
 
-/// Takes rejected rows (JSON texts, as in `lake.rejects.payload`) once more, as a batch under
-/// `on_error => 'reject'`.
-pub fn replay(_store: &Store, _payloads: &[String]) -> Result<Replayed> {
-    Err(Error::unsupported("not built yet"))
+extension_sql_file!(
+    "../../sql/install/50_series.sql",
+    name = "series_sql",
+    requires = [
+        "catalog",
+        api::bucket,
+        api::chunks,
+        api::series_adopt,
+        api::series_create,
+        api::series_define_metric,
+        api::series_ingest,
+        api::series_ingest_json,
+        api::series_latest,
+        api::series_plan_retention,
+        api::series_query,
+        api::series_set_options,
+        api::series_set_retention,
+        edge::first_transition,
+        edge::last_transition,
+        edge::first_combine,
+        edge::last_combine,
+        edge::edge_final,
+        edge::edge_serialize,
+        edge::edge_deserialize,
+    ]
+);
+
+/// Takes rejected points (JSON texts, as in `lake.rejects.payload`) once more, as a batch under
+/// `on_error => 'reject'`. What is in the store already counts as accepted.
+pub fn replay(store: &Store, payloads: &[String]) -> Result<Replayed> {
+    let points = payloads
+        .iter()
+        .map(|text| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())))
+        .collect();
+    let batch = points::Batch::from_json(points)?;
+    let done = ingest::ingest(store, batch, OnError::Reject, ingest::OnConflict::Ignore)?;
+    Ok(Replayed { accepted: done.accepted + done.duplicate, rejected: done.rejected })
 }

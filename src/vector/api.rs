@@ -30,7 +30,6 @@ fn parse_mode(mode: Option<&str>) -> Result<Mode> {
 }
 
 #[pg_extern(schema = "lake", volatile)]
-#[expect(clippy::too_many_arguments, reason = "the SQL signature")]
 pub fn vector_create(
     name: Option<&str>,
     dimensions: Option<i32>,
@@ -56,7 +55,6 @@ pub fn vector_create(
 }
 
 #[pg_extern(schema = "lake", volatile)]
-#[expect(clippy::too_many_arguments, reason = "the SQL signature")]
 pub fn vector_adopt(
     tbl: Option<RegClass>,
     id_column: default!(Option<&str>, "'id'"),
@@ -145,7 +143,6 @@ fn upsert_arrays(
 }
 
 #[pg_extern(schema = "lake", name = "vector_upsert_many", volatile)]
-#[expect(clippy::too_many_arguments, reason = "the SQL signature")]
 pub fn vector_upsert_many_reals(
     store: Option<RegClass>,
     ids: Option<Vec<Option<String>>>,
@@ -168,7 +165,6 @@ pub fn vector_upsert_many_reals(
 }
 
 #[pg_extern(schema = "lake", name = "vector_upsert_many", volatile)]
-#[expect(clippy::too_many_arguments, reason = "the SQL signature")]
 pub fn vector_upsert_many_bytes(
     store: Option<RegClass>,
     ids: Option<Vec<Option<String>>>,
@@ -190,6 +186,20 @@ pub fn vector_upsert_many_bytes(
     Ok(counts_row(upsert_arrays(&vector, arrays, &embeddings, on_error, mode)?))
 }
 
+/// What the two JSON forms share.
+fn upsert_items(
+    store: Option<RegClass>,
+    items: &str,
+    on_error: Option<&str>,
+    mode: Option<&str>,
+) -> Result<Counts> {
+    let vector = VectorStore::load(store)?;
+    let items = batch::split_items(items)?;
+    let on_error = OnError::parse(need(on_error, "on_error")?)?;
+    let rows = batch::from_items(items.iter().map(|item| item.get()), parse_mode(mode)?)?;
+    upsert::many(&vector, &rows, on_error)
+}
+
 #[pg_extern(schema = "lake", name = "vector_upsert_many", volatile)]
 pub fn vector_upsert_many_items(
     store: Option<RegClass>,
@@ -203,16 +213,29 @@ pub fn vector_upsert_many_items(
     >,
     ErrorReport,
 > {
-    let vector = VectorStore::load(store)?;
     let items = need(items, "items")?;
-    let on_error = OnError::parse(need(on_error, "on_error")?)?;
-    let items = batch::split_items(&items.0)?;
-    let rows = batch::from_items(items.iter().map(|item| item.get()), parse_mode(mode)?)?;
-    Ok(counts_row(upsert::many(&vector, &rows, on_error)?))
+    Ok(counts_row(upsert_items(store, &items.0, on_error, mode)?))
+}
+
+#[pg_extern(schema = "lake", name = "vector_upsert_many", volatile)]
+pub fn vector_upsert_many_text(
+    store: Option<RegClass>,
+    items: Option<&str>,
+    on_error: default!(Option<&str>, "'raise'"),
+    mode: default!(Option<&str>, "'upsert'"),
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (name!(inserted, i64), name!(updated, i64), name!(unchanged, i64), name!(rejected, i64)),
+    >,
+    ErrorReport,
+> {
+    let items = need(items, "items")?;
+    Ok(counts_row(upsert_items(store, items, on_error, mode)?))
 }
 
 #[pg_extern(schema = "lake", stable)]
-#[expect(clippy::too_many_arguments, reason = "the SQL signature")]
+#[expect(clippy::too_many_arguments, clippy::type_complexity, reason = "the SQL signature")]
 pub fn vector_search(
     store: Option<RegClass>,
     query: Option<Array<'_, f32>>,
@@ -251,6 +274,7 @@ pub fn vector_search(
 }
 
 #[pg_extern(schema = "lake", stable)]
+#[expect(clippy::type_complexity, reason = "the SQL signature")]
 pub fn vector_explain(
     store: Option<RegClass>,
     query: Option<Array<'_, f32>>,
@@ -307,6 +331,7 @@ fn some_selection(ids: bool, filter: bool) -> Result<()> {
 }
 
 #[pg_extern(schema = "lake", stable)]
+#[expect(clippy::type_complexity, reason = "the SQL signature")]
 pub fn vector_get(
     store: Option<RegClass>,
     ids: default!(Option<Vec<Option<String>>>, "NULL"),

@@ -69,11 +69,18 @@ impl Reals {
     }
 
     fn slice(&self, start: usize, length: usize) -> Embedding<'_> {
-        let first_null = self.nulls.partition_point(|&index| index < start);
-        match self.nulls.get(first_null) {
-            Some(&index) if index < start + length => Embedding::NullElement(index - start),
-            _ => Embedding::Values(Cow::Borrowed(&self.values[start..start + length])),
+        let end = start + length;
+        let first = self.nulls.partition_point(|&index| index < start);
+        let after = self.nulls.partition_point(|&index| index < end);
+        let values = &self.values[start..end];
+        if first == after {
+            return Embedding::Values(Cow::Borrowed(values));
         }
+        let mut values: Vec<Option<f32>> = values.iter().copied().map(Some).collect();
+        for index in &self.nulls[first..after] {
+            values[index - start] = None;
+        }
+        Embedding::NullElement(values)
     }
 
     /// How many numbers each of `rows` rows has. 2202E where that can't be.
@@ -90,7 +97,7 @@ impl Reals {
                     "embeddings has {count} numbers; {rows} ids of {dimensions} dimensions need {}",
                     rows * dimensions
                 ));
-                Err(if rows > 0 && count % rows == 0 {
+                Err(if rows > 0 && count.is_multiple_of(rows) {
                     error.detail(format!("That is {} for each id.", count / rows))
                 } else {
                     error.hint(
@@ -152,12 +159,25 @@ pub fn from_columns<'a>(
     Ok(out)
 }
 
-/// The elements of a JSON array. 22023 for another kind of JSON.
+/// The elements of a JSON array. 22023 for another kind of JSON, 22P02 for what isn't JSON.
 pub fn split_items(items: &str) -> Result<Vec<&RawValue>> {
-    serde_json::from_str(items).map_err(|_| {
-        Error::invalid_parameter("items must be an array of objects").hint(
-            "[{\"id\": \"a\", \"embedding\": [0.1, 0.2], \"metadata\": {}, \"content\": \"…\"}, …]",
-        )
+    const EXAMPLE: &str =
+        "[{\"id\": \"a\", \"embedding\": [0.1, 0.2], \"metadata\": {}, \"content\": \"…\"}, …]";
+    serde_json::from_str(items).map_err(|error| {
+        let error = if error.is_data() {
+            Error::invalid_parameter("items must be an array of objects")
+        } else {
+            Error::new(
+                PgSqlErrorCode::ERRCODE_INVALID_TEXT_REPRESENTATION,
+                format!("items is not JSON: {error}"),
+            )
+        };
+        // Untyped parameters mean this form, so what was meant may have been arrays.
+        if items.starts_with('{') {
+            error.hint("If these are ids and embeddings, say so: $2::text[], $3::real[].")
+        } else {
+            error.hint(EXAMPLE)
+        }
     })
 }
 

@@ -23,8 +23,6 @@ mod tests;
 
 pub use upsert::replay;
 
-use api::*;
-
 extension_sql_file!(
     "../../sql/install/40_vector.sql",
     name = "vector_sql",
@@ -35,6 +33,7 @@ extension_sql_file!(
         vector_upsert_many_reals,
         vector_upsert_many_bytes,
         vector_upsert_many_items,
+        vector_upsert_many_text,
         vector_search,
         vector_explain,
         vector_get,

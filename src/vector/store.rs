@@ -138,6 +138,7 @@ pub struct VectorStore {
     pub rules: Rules,
     /// The column's type has no length, so rows of other dimensions may stand in the table.
     pub untyped: bool,
+    pub partitioned: bool,
 }
 
 impl VectorStore {
@@ -186,7 +187,10 @@ impl VectorStore {
         let dimensions = if untyped { options.dimensions } else { Some(embedding.typmod) }
             .and_then(|n| usize::try_from(n).ok())
             .ok_or_else(|| wrong_type(&embedding))?;
+        // SAFETY: takes any OID; returns zero where there is no relation.
+        let kind = unsafe { pg_sys::get_rel_relkind(store.oid()) };
         Ok(Self {
+            partitioned: u8::try_from(kind) == Ok(pg_sys::RELKIND_PARTITIONED_TABLE),
             rules: Rules { id_type, storage, metric: options.metric, dimensions },
             store,
             engine,

@@ -52,7 +52,7 @@ const ROWS_PER_RESET: usize = 256;
 pub fn one(vector: &VectorStore, row: &Row<'_>) -> Result<Outcome> {
     require_columns(vector, std::slice::from_ref(row))?;
     let id = vector.rules.row(row).map_err(|fault| {
-        let id = row.id.as_deref().map(|id| format!(", id \"{id}\"")).unwrap_or_default();
+        let id = row.id.as_deref().map(|id| format!(", id {}", shown(id))).unwrap_or_default();
         raise(&fault, format!("{}{id}: {}", vector.relation(), fault.message))
     })?;
     write(vector, &statement(vector, row.mode), &id, row)
@@ -117,9 +117,18 @@ fn rows_of(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// An id in quotes, cut where it is too long to read.
+fn shown(id: &str) -> String {
+    const MOST: usize = 64;
+    match id.char_indices().nth(MOST) {
+        Some((end, _)) => format!("\"{}…\"", &id[..end]),
+        None => format!("\"{id}\""),
+    }
+}
+
 fn label(row: &Row<'_>) -> String {
     match &row.id {
-        Some(id) => format!("row {} (id \"{id}\")", row.ordinal),
+        Some(id) => format!("row {} (id {})", row.ordinal, shown(id)),
         None => format!("row {}", row.ordinal),
     }
 }
@@ -164,7 +173,8 @@ fn raise(fault: &Fault, message: String) -> Error {
 
 /// A query vector that can't be asked, with the same checks and codes as a row.
 pub fn check_query(vector: &VectorStore, query: &[f32]) -> Result<()> {
-    vector.rules.embedding(query).map_err(|fault| {
+    vector.rules.embedding(query).map_err(|mut fault| {
+        fault.pointer = fault.pointer.replacen("/embedding", "/query", 1);
         raise(
             &fault,
             format!(
@@ -321,11 +331,21 @@ fn statement(vector: &VectorStore, mode: Mode) -> String {
     match mode {
         Mode::InsertOnly => format!("{into} DO NOTHING RETURNING true"),
         Mode::Upsert => {
+            // A row that took the place of another one carries the lock on that one. Partitioned
+            // tables don't show it; there the question is whether the id was there when the
+            // statement began.
+            let new = if vector.partitioned {
+                format!(
+                    "NOT EXISTS (SELECT FROM {relation} AS old \
+                     WHERE old.{id} OPERATOR(pg_catalog.=) t.{id})"
+                )
+            } else {
+                "t.xmax OPERATOR(pg_catalog.=) 0".into()
+            };
             let set: Vec<String> =
                 columns[1..].iter().map(|column| format!("{column} = excluded.{column}")).collect();
             format!(
-                "{into} DO UPDATE SET {} WHERE ({}) IS NOT TRUE \
-                 RETURNING (t.xmax OPERATOR(pg_catalog.=) 0)",
+                "{into} DO UPDATE SET {} WHERE ({}) IS NOT TRUE RETURNING {new}",
                 set.join(", "),
                 same(&|index| format!("excluded.{}", columns[index]))
             )

@@ -4,6 +4,8 @@
 
 use crate::catalog::{Store, StoreKind};
 use crate::error::Result;
+use crate::series;
+use crate::spi;
 use pgrx::datum::TimestampWithTimeZone;
 use serde_json::Value;
 
@@ -24,6 +26,8 @@ pub enum Step {
     Idle,
     /// One unit was done: commit, then call again.
     Done(Progress),
+    /// The last unit was done: commit, and the run ends.
+    Last(Progress),
 }
 
 /// One kind of job.
@@ -35,7 +39,29 @@ pub struct Action {
 }
 
 /// Every action there is.
-pub static ACTIONS: &[Action] = &[];
+pub static ACTIONS: &[Action] = &[
+    Action { name: "analyze", kind: StoreKind::Vector, step: analyze },
+    Action { name: "analyze", kind: StoreKind::Series, step: analyze },
+    Action { name: "analyze", kind: StoreKind::Geo, step: analyze },
+    Action { name: "make_chunks", kind: StoreKind::Series, step: series::jobs::make_chunks },
+    Action { name: "retention", kind: StoreKind::Series, step: series::jobs::retention },
+];
+
+/// Statistics of the whole store. Autovacuum never analyses a partitioned table as a whole, so that
+/// plans across chunks are made blind; this does.
+fn analyze(store: &Store, _config: &Value, _now: TimestampWithTimeZone) -> Result<Step> {
+    let relation = &store.relation;
+    spi::execute(&format!("ANALYZE {relation}"), &[])?;
+    let rows = spi::one::<f32>(
+        "SELECT reltuples FROM pg_catalog.pg_class WHERE oid = $1",
+        &[relation.oid.into()],
+    )?;
+    Ok(Step::Last(Progress {
+        subject: relation.to_string(),
+        rows: rows.unwrap_or(0.0).max(0.0) as i64,
+        ..Progress::default()
+    }))
+}
 
 /// The action of a job; `None` for one that this version doesn't know.
 pub fn find(kind: StoreKind, name: &str) -> Option<&'static Action> {

@@ -105,7 +105,8 @@ impl Rules {
             Embedding::Null => {
                 return Err(Fault::new(Code::NullEmbedding, "/embedding", "embedding is null"));
             }
-            Embedding::NullElement(index) => {
+            Embedding::NullElement(values) => {
+                let index = values.iter().position(Option::is_none).unwrap_or(0);
                 return Err(Fault::new(
                     Code::NullElement,
                     format!("/embedding/{index}"),
@@ -124,6 +125,13 @@ impl Rules {
             }
             if holds_nul(metadata) {
                 return Err(nul("/metadata", "metadata"));
+            }
+            if metadata.contains("\\u") && !escapes_are_unicode(metadata) {
+                return Err(Fault::new(
+                    Code::MetadataType,
+                    "/metadata",
+                    "metadata holds an escape that is not valid Unicode",
+                ));
             }
         }
         if row.content.as_deref().is_some_and(|content| content.contains('\0')) {
@@ -233,6 +241,15 @@ fn holds_nul(json: &str) -> bool {
         })
 }
 
+/// Whether every `\u` escape stands for a character; half of a surrogate pair doesn't.
+fn escapes_are_unicode(json: &str) -> bool {
+    match serde_json::from_str::<serde_json::Value>(json) {
+        Ok(_) => true,
+        // Numbers that only a numeric can hold are fine.
+        Err(error) => error.to_string().contains("out of range"),
+    }
+}
+
 /// The kind of a JSON text, with its article.
 fn json_kind(json: &str) -> &'static str {
     match json.trim_start().as_bytes().first() {
@@ -289,6 +306,8 @@ mod tests {
         assert!(holds_nul(r#"{"a":"\u0000"}"#));
         assert!(!holds_nul(r#"{"a":"\\u0000"}"#));
         assert!(holds_nul(r#"{"a":"\\\u0000"}"#));
+        assert!(escapes_are_unicode(r#"{"a":"\ud83d\ude00", "b": 1e999}"#));
+        assert!(!escapes_are_unicode(r#"{"a":"\ud83d"}"#));
     }
 
     proptest! {

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Embedding<'a> {
     Null,
-    /// The element at this index (from 0) is null.
-    NullElement(usize),
+    /// Some element is null.
+    NullElement(Vec<Option<f32>>),
     Values(Cow<'a, [f32]>),
 }
 
@@ -135,7 +135,12 @@ fn read_embedding<'a>(value: &'a RawValue) -> Result<Embedding<'a>, Fault> {
     let mut values = Vec::with_capacity(elements.len());
     for (index, element) in elements.iter().enumerate() {
         values.push(match element.get() {
-            "null" => return Ok(Embedding::NullElement(index)),
+            "null" => {
+                // The row as sent is at hand, so the other elements needn't be.
+                let mut until = vec![Some(0.0); index];
+                until.push(None);
+                return Ok(Embedding::NullElement(until));
+            }
             "\"NaN\"" => f64::NAN,
             "\"Infinity\"" => f64::INFINITY,
             "\"-Infinity\"" => f64::NEG_INFINITY,
@@ -219,21 +224,23 @@ pub fn payload(row: &Row<'_>, superseded_by: Option<i64>) -> String {
 }
 
 fn embedding_json(embedding: &Embedding<'_>) -> String {
+    let array = |elements: Vec<String>| format!("[{}]", elements.join(", "));
     match embedding {
         Embedding::Null => "null".into(),
-        Embedding::NullElement(index) => format!("[{}null]", "0, ".repeat(*index)),
-        Embedding::Values(values) => {
-            let elements: Vec<String> = values
-                .iter()
-                .map(|value| match value {
-                    value if value.is_nan() => "\"NaN\"".into(),
-                    value if value.is_infinite() && *value > 0.0 => "\"Infinity\"".into(),
-                    value if value.is_infinite() => "\"-Infinity\"".into(),
-                    value => serde_json::Value::from(*value).to_string(),
-                })
-                .collect();
-            format!("[{}]", elements.join(", "))
+        Embedding::NullElement(values) => {
+            array(values.iter().map(|value| value.map_or("null".into(), number_json)).collect())
         }
+        Embedding::Values(values) => array(values.iter().copied().map(number_json).collect()),
+    }
+}
+
+fn number_json(value: f32) -> String {
+    if value.is_nan() {
+        "\"NaN\"".into()
+    } else if value.is_infinite() {
+        if value > 0.0 { "\"Infinity\"".into() } else { "\"-Infinity\"".into() }
+    } else {
+        serde_json::Value::from(value).to_string()
     }
 }
 
@@ -297,7 +304,7 @@ mod tests {
         );
         assert_eq!(
             read(r#"{"id": "a", "embedding": [1, null]}"#).embedding,
-            Embedding::NullElement(1)
+            Embedding::NullElement(vec![Some(0.0), None])
         );
     }
 

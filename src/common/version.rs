@@ -1,13 +1,13 @@
-//! SQL functions that serve all stores.
+//! `lake.version()`.
 
 use pgrx::prelude::*;
 
 /// Version of the extension, and what it was built for and runs in.
 #[pg_extern(schema = "lake", immutable, parallel_safe)]
-fn version() -> String {
+pub fn version() -> String {
     format!(
         "lake_stores {} ({} build for PostgreSQL {})",
-        env!("CARGO_PKG_VERSION"),
+        crate::catalog::version::LIBRARY,
         if cfg!(debug_assertions) { "debug" } else { "release" },
         crate::compat::PG_MAJOR,
     )

@@ -1,0 +1,82 @@
+//! The engines below a series store, seen alike: which chunks there are, making them, dropping one.
+
+use crate::catalog::Store;
+use crate::error::{Error, Result};
+use crate::names::Relation;
+use crate::series::{hypertable, native};
+use lake_chunks::Micros;
+use lake_chunks::range::Range;
+use pgrx::pg_sys;
+
+/// Who cuts the table into chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// Declarative range partitions.
+    Native,
+    /// A TimescaleDB hypertable.
+    Hypertable,
+}
+
+/// A chunk as it is now.
+#[derive(Debug, Clone)]
+pub struct Chunk {
+    pub relation: Relation,
+    /// `None` at an end means unbounded: a default partition, MINVALUE, MAXVALUE.
+    pub start: Option<Micros>,
+    pub end: Option<Micros>,
+    /// The planner's estimate; `None` where the chunk was never analyzed.
+    pub rows: Option<i64>,
+    /// With indexes and TOAST.
+    pub bytes: i64,
+    pub owner: pg_sys::Oid,
+}
+
+impl Chunk {
+    /// What the chunk covers, as far as retention is concerned: one without an end is never due.
+    pub fn range(&self) -> Range {
+        Range { start: self.start.unwrap_or(Micros::MIN), end: self.end.unwrap_or(Micros::MAX) }
+    }
+}
+
+impl Backend {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Backend::Native => "native",
+            Backend::Hypertable => "timescaledb",
+        }
+    }
+
+    pub fn of(store: &Store) -> Result<Self> {
+        match store.engine.as_str() {
+            "native" => Ok(Backend::Native),
+            "timescaledb" => Ok(Backend::Hypertable),
+            other => {
+                Err(Error::internal(format!("unknown engine \"{other}\" of {}", store.relation)))
+            }
+        }
+    }
+
+    /// Every chunk, oldest first.
+    pub fn chunks(self, table: &Relation) -> Result<Vec<Chunk>> {
+        match self {
+            Backend::Native => native::chunks(table),
+            Backend::Hypertable => hypertable::chunks(table),
+        }
+    }
+
+    /// Makes the chunks that rows at these instants (sorted) need. TimescaleDB makes its own.
+    pub fn ensure_chunks(self, store: &Store, instants: &[Micros]) -> Result<()> {
+        match self {
+            Backend::Native => native::ensure(store, instants).map(drop),
+            Backend::Hypertable => Ok(()),
+        }
+    }
+
+    /// Drops one chunk, if it still is the one that was planned. The current user must be allowed to.
+    pub fn drop_chunk(self, table: &Relation, chunk: &Chunk) -> Result<()> {
+        match self {
+            Backend::Native => native::drop_chunk(table, chunk),
+            Backend::Hypertable => hypertable::drop_chunk(table, chunk),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `lake.bucket`, and time zones for [`lake_chunks::bucket`].
+
+use crate::error::{Error, Result};
+use crate::series::time;
+use lake_chunks::Micros;
+use lake_chunks::bucket::{Buckets, Width};
+use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::pg_sys;
+use std::ffi::CString;
+
+/// A time zone that Postgres knows.
+#[derive(Clone, Copy)]
+pub struct Zone(*const pg_sys::pg_tz);
+
+impl Zone {
+    /// That of the session's `TimeZone`.
+    pub fn session() -> Self {
+        // SAFETY: set before any function can run, and only replaced between statements.
+        Self(unsafe { pg_sys::session_timezone })
+    }
+
+    /// By name (`Europe/Berlin`). 22023 for one that Postgres doesn't know.
+    pub fn named(name: &str) -> Result<Self> {
+        let unknown = || {
+            Error::invalid_parameter(format!("time zone \"{name}\" not recognized"))
+                .hint("SELECT name FROM pg_timezone_names shows those there are.")
+        };
+        let text = CString::new(name).map_err(|_| unknown())?;
+        // SAFETY: takes any string; what it returns is cached for the life of the process.
+        let zone = unsafe { pg_sys::pg_tzset(text.as_ptr()) };
+        if zone.is_null() { Err(unknown()) } else { Ok(Self(zone)) }
+    }
+
+    /// The local clock's offset from UTC at an instant.
+    pub fn offset_at(self, instant: Micros) -> Micros {
+        /// Seconds from the Unix epoch to 2000-01-01.
+        const EPOCH: i64 = 946_684_800;
+        let seconds = instant.div_euclid(lake_chunks::SECOND) + EPOCH;
+        // SAFETY: both pointers are valid; the result is a static buffer that is read at once, or
+        // null for a time beyond the zone's reach.
+        unsafe {
+            pg_sys::pg_localtime(&raw const seconds, self.0)
+                .as_ref()
+                .map_or(0, |tm| tm.tm_gmtoff * lake_chunks::SECOND)
+        }
+    }
+}
+
+/// The buckets of an SQL interval. 22023 for a width or an origin that can't be.
+pub fn buckets(
+    width: &Interval,
+    zone: Zone,
+    origin: Option<Micros>,
+) -> Result<Buckets<impl Fn(Micros) -> Micros>> {
+    Width::new(width.months(), width.days(), width.micros())
+        .and_then(|width| Buckets::new(width, origin, move |instant| zone.offset_at(instant)))
+        .map_err(|error| {
+            Error::invalid_parameter(error.to_string())
+                .hint("Write it as '5 minutes', '1 day', '1 week' or '1 month', for example.")
+        })
+}
+
+/// The start of the bucket that holds `ts`; an infinity is its own.
+pub fn bucket(
+    width: &Interval,
+    ts: TimestampWithTimeZone,
+    timezone: Option<&str>,
+    origin: Option<TimestampWithTimeZone>,
+) -> Result<TimestampWithTimeZone> {
+    let instant = time::from_pg(ts);
+    let zone = timezone.map_or_else(|| Ok(Zone::session()), Zone::named)?;
+    let origin = origin.map(time::from_pg);
+    if origin.is_some_and(|o| !time::is_finite(o)) {
+        return Err(Error::invalid_parameter("the origin of buckets must be a finite time"));
+    }
+    let buckets = buckets(width, zone, origin)?;
+    if time::is_finite(instant) { time::to_pg(buckets.start(instant)) } else { Ok(ts) }
+}

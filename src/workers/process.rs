@@ -1,0 +1,143 @@
+//! What every process of ours sets up: signals, settings, what others see of it.
+
+use pgrx::bgworkers::{BackgroundWorker, SignalWakeFlags};
+use pgrx::{PgLogLevel, pg_sys};
+use std::ffi::{CString, c_int};
+
+unsafe extern "C-unwind" {
+    /// Postgres' own handler for SIGTERM. pgrx's wrapper of it can't be given to `pqsignal`.
+    #[link_name = "die"]
+    fn pg_die(signal: c_int);
+    /// Asks the process to end by itself, at a moment of its choice.
+    #[link_name = "SignalHandlerForShutdownRequest"]
+    fn pg_shutdown_request(signal: c_int);
+}
+
+unsafe extern "C" {
+    fn kill(pid: c_int, signal: c_int) -> c_int;
+}
+
+const SIGTERM: c_int = 15;
+/// "There is nothing left to do": from a visit to the launcher of its database.
+const SIGUSR2: c_int = 12;
+
+/// SIGTERM ends a running statement at once, SIGHUP has the configuration read again, SIGUSR2 asks
+/// to end.
+pub fn install_signals() {
+    // SAFETY: the handlers are Postgres' own, made for this.
+    unsafe {
+        set_handler(SIGTERM, pg_die);
+        set_handler(SIGUSR2, pg_shutdown_request);
+    }
+    // Unblocks all signals too.
+    BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP);
+}
+
+#[cfg(not(feature = "pg18"))]
+unsafe fn set_handler(signal: c_int, handler: unsafe extern "C-unwind" fn(c_int)) {
+    // SAFETY: as the caller says.
+    unsafe { pg_sys::pqsignal(signal, Some(handler)) };
+}
+
+#[cfg(feature = "pg18")]
+unsafe fn set_handler(signal: c_int, handler: unsafe extern "C-unwind" fn(c_int)) {
+    // SAFETY: as the caller says.
+    unsafe { pg_sys::pqsignal_be(signal, Some(handler)) };
+}
+
+/// Takes back a request to end, and says whether there was one.
+pub fn asked_to_end() -> bool {
+    // SAFETY: a flag that only this process and its signal handler touch.
+    unsafe {
+        let flag = &raw mut pg_sys::ShutdownRequestPending;
+        let asked = flag.read_volatile() != 0;
+        flag.write_volatile(0);
+        asked
+    }
+}
+
+/// Sends a signal that [`install_signals`] knows to another process of ours.
+pub fn ask_to_end(pid: i32) {
+    if pid > 1 {
+        // SAFETY: a plain system call; a process that is gone makes it fail, which is as good.
+        unsafe { kill(pid, SIGUSR2) };
+    }
+}
+
+/// Ends another process of ours at once.
+pub fn terminate(pid: i32) {
+    if pid > 1 {
+        // SAFETY: a plain system call; a process that is gone makes it fail, which is as good.
+        unsafe { kill(pid, SIGTERM) };
+    }
+}
+
+/// Reads the configuration again where that was asked for.
+pub fn reload_if_asked() {
+    if BackgroundWorker::sighup_received() {
+        // SAFETY: called between transactions, as in Postgres' own processes.
+        unsafe {
+            (&raw mut pg_sys::ConfigReloadPending).write_volatile(0);
+            pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+        }
+    }
+}
+
+/// Sets a parameter for the whole life of this process, over what the database or the configuration
+/// says.
+pub fn set(name: &str, value: &str) {
+    let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { return };
+    // SAFETY: both strings outlive the call.
+    unsafe {
+        pg_sys::SetConfigOption(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_OVERRIDE,
+        );
+    }
+}
+
+/// As [`set`], for settings that jobs may be given other values of, for their own time.
+pub fn set_default(name: &str, value: &str) {
+    let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { return };
+    // SAFETY: both strings outlive the call.
+    unsafe {
+        pg_sys::SetConfigOption(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+        );
+    }
+}
+
+/// Shows what this process does in `pg_stat_activity`; nothing for "idle".
+pub fn report(activity: Option<&str>) {
+    let text = activity.and_then(|text| CString::new(text).ok());
+    // SAFETY: the text is copied.
+    unsafe {
+        match &text {
+            Some(text) => {
+                pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr());
+            }
+            None => {
+                pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null())
+            }
+        }
+    }
+}
+
+/// The name that `pg_stat_activity.application_name` shows to everybody.
+pub fn name(name: &str) {
+    set_default("application_name", name);
+}
+
+/// A line in the server's log.
+pub fn log(message: &str) {
+    pgrx::ereport!(
+        PgLogLevel::LOG,
+        pgrx::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        message.to_owned()
+    );
+}
