@@ -246,24 +246,19 @@ pub fn edge_serialize(state: Internal) -> Vec<u8> {
 }
 
 #[pg_extern(schema = "_lake", immutable, parallel_safe, strict)]
-pub fn edge_deserialize(
-    bytes: &[u8],
-    _unused: Internal,
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> Internal {
+pub fn edge_deserialize(bytes: &[u8], _unused: Internal) -> Internal {
     let (Some((oid, rest)), true) = (bytes.split_first_chunk::<4>(), bytes.len() >= 13) else {
         return Internal::default();
     };
-    in_aggregate(fcinfo, || {
-        let kind = Kind::of(pg_sys::Oid::from(u32::from_ne_bytes(*oid)));
-        let (ts, rest) = rest.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
-        let (is_null, value) = rest.split_first().unwrap_or((&1, &[]));
-        let is_null = *is_null != 0;
-        let value = match value.first_chunk::<{ size_of::<usize>() }>() {
-            _ if is_null => pg_sys::Datum::from(0),
-            Some(word) if kind.by_value => pg_sys::Datum::from(usize::from_ne_bytes(*word)),
-            _ => palloc_copy(value),
-        };
-        Internal::new(Edge { ts: i64::from_ne_bytes(*ts), is_null, value, kind })
-    })
+    let kind = Kind::of(pg_sys::Oid::from(u32::from_ne_bytes(*oid)));
+    let (ts, rest) = rest.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
+    let (is_null, value) = rest.split_first().unwrap_or((&1, &[]));
+    let is_null = *is_null != 0;
+    let value = match value.first_chunk::<{ size_of::<usize>() }>() {
+        _ if is_null => pg_sys::Datum::from(0),
+        Some(word) if kind.by_value => pg_sys::Datum::from(usize::from_ne_bytes(*word)),
+        _ => palloc_copy(value),
+    };
+    // In the short-lived context of the call: combining copies what it keeps.
+    Internal::new(Edge { ts: i64::from_ne_bytes(*ts), is_null, value, kind })
 }

@@ -128,7 +128,23 @@ pub fn ensure(store: &Store, instants: &[Micros]) -> Result<usize> {
         )));
     }
     let owner = access::owner_of(&store.relation)?;
+    owner_may_create(&store.relation, owner)?;
     access::as_role(owner, || make(&store.relation, width, instants))
+}
+
+/// 42501, said so that whoever writes knows whom to ask.
+fn owner_may_create(table: &Relation, owner: pg_sys::Oid) -> Result<()> {
+    let refused = spi::cached_one::<String>(
+        "SELECT pg_catalog.pg_get_userbyid($1)::pg_catalog.text \
+         WHERE NOT pg_catalog.has_schema_privilege($1, $2, 'CREATE')",
+        &[owner.into(), table.schema.as_str().into()],
+    )?;
+    let Some(owner) = refused else { return Ok(()) };
+    let (schema, owner) = (names::ident(&table.schema), names::ident(&owner));
+    Err(Error::insufficient_privilege(format!(
+        "{table} needs a new chunk, and its owner {owner} may not create tables in schema {schema}"
+    ))
+    .hint(format!("GRANT CREATE ON SCHEMA {schema} TO {owner};")))
 }
 
 /// Runs as the owner of the table.

@@ -11,7 +11,7 @@
 //! The zone comes as a function from an instant to the local clock's offset from UTC.
 
 use crate::calendar::{month_number, month_start};
-use crate::{DAY, MONDAY, Micros};
+use crate::{DAY, END_INSTANT, MONDAY, Micros};
 
 /// The width of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,9 @@ pub enum Width {
     /// Calendar months.
     Months(i64),
 }
+
+/// Widths are below this many months, 500 years.
+const MOST_MONTHS: i32 = 6_000;
 
 /// Why an interval can't be the width of a bucket, or an instant its origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +43,7 @@ impl Width {
     pub fn new(months: i32, days: i32, micros: Micros) -> Result<Self, WidthError> {
         if months != 0 {
             return match (months, days, micros) {
+                (MOST_MONTHS.., 0, 0) => Err(WidthError::TooWide),
                 (1.., 0, 0) => Ok(Width::Months(i64::from(months))),
                 (_, 0, 0) => Err(WidthError::NotPositive),
                 _ => Err(WidthError::Mixed),
@@ -51,7 +55,7 @@ impl Width {
             .ok_or(WidthError::TooWide)?;
         match width {
             ..=0 => Err(WidthError::NotPositive),
-            w if w > 400 * 366 * DAY => Err(WidthError::TooWide),
+            w if w >= i64::from(MOST_MONTHS) * 31 * DAY => Err(WidthError::TooWide),
             w => Ok(Width::Clock(w)),
         }
     }
@@ -92,15 +96,7 @@ impl<F: Fn(Micros) -> Micros> Buckets<F> {
                 if (self.offset_at)(direct) == offset {
                     return direct;
                 }
-                let (first, last) = self.instants_of(local, direct);
-                // The clock was put back past the boundary after which this instant comes.
-                if last <= instant {
-                    last
-                } else if first <= instant {
-                    first
-                } else {
-                    direct
-                }
+                self.start_across_change(local, direct, instant)
             }
             _ => {
                 if (self.offset_at)(direct - DAY) == offset && (self.offset_at)(direct) == offset {
@@ -111,12 +107,16 @@ impl<F: Fn(Micros) -> Micros> Buckets<F> {
         }
     }
 
-    /// The first instant of the bucket after the one that begins at `start`.
+    /// The first instant of the bucket after the one that begins at `start`; at the end of what
+    /// Postgres can hold, that end.
     pub fn next(&self, start: Micros) -> Micros {
         let step = match self.width {
             Width::Clock(width) => width,
             Width::Months(months) => months * 31 * DAY,
         };
+        if start >= END_INSTANT - 2 * step {
+            return END_INSTANT;
+        }
         match self.width {
             Width::Months(months) => {
                 let local = start + (self.offset_at)(start);
@@ -126,9 +126,18 @@ impl<F: Fn(Micros) -> Micros> Buckets<F> {
                 self.instants_of(local_next, direct).0
             }
             Width::Clock(width) => {
-                let next = self.start(start + width);
-                // A bucket may be longer than its width, by what the clock is put back.
-                if next > start { next } else { self.start(start + 2 * width) }
+                let mut next = self.start(start + width);
+                if next <= start {
+                    // A bucket may be longer than its width, by what the clock is put back …
+                    next = self.start(start + 2 * width);
+                }
+                loop {
+                    // … and the one after it so short that it was stepped over.
+                    match self.start(next - 1) {
+                        between if between > start => next = between,
+                        _ => return next,
+                    }
+                }
             }
         }
     }
@@ -136,12 +145,40 @@ impl<F: Fn(Micros) -> Micros> Buckets<F> {
     /// What the local clock reads at the boundary at or before it reads `local`.
     fn local_start(&self, local: Micros) -> Micros {
         match self.width {
-            Width::Clock(width) => self.origin + (local - self.origin).div_euclid(width) * width,
+            Width::Clock(width) => {
+                // An origin at one end of time and an instant at the other are further apart than an
+                // i64 can say; the boundary itself is at most a width before the instant.
+                let past =
+                    (i128::from(local) - i128::from(self.origin)).rem_euclid(i128::from(width));
+                local - past as Micros
+            }
             Width::Months(months) => {
                 let origin = month_number(self.origin);
                 month_start(origin + (month_number(local) - origin).div_euclid(months) * months)
             }
         }
+    }
+
+    /// The latest boundary at or before `instant`, where the clock was changed after `earlier` and
+    /// `local` is what it read at the boundary if it hadn't been.
+    fn start_across_change(&self, local: Micros, earlier: Micros, instant: Micros) -> Micros {
+        let before = (self.offset_at)(earlier);
+        let after = (self.offset_at)(instant);
+        let (mut low, mut change) = (earlier, instant);
+        while change - low > 1 {
+            let middle = low + (change - low) / 2;
+            if (self.offset_at)(middle) == after {
+                change = middle;
+            } else {
+                low = middle;
+            }
+        }
+        if (change + before..change + after).contains(&local) {
+            // The clock was put forward past it.
+            return change;
+        }
+        // What the clock read last before it was put back, or the same as without a change.
+        self.local_start(change + before - 1) - before
     }
 
     /// The first and the last instant at which the local clock reads `local`; where it skips it, the
@@ -176,7 +213,7 @@ impl<F: Fn(Micros) -> Micros> Buckets<F> {
 mod tests {
     use super::*;
     use crate::calendar::days_from_date;
-    use crate::{HOUR, MINUTE};
+    use crate::{HOUR, MIN_INSTANT, MINUTE};
     use proptest::prelude::*;
 
     fn at(year: i64, month: u32, day: u32, hour: i64, minute: i64) -> Micros {
@@ -263,6 +300,7 @@ mod tests {
         assert_eq!(Width::new(0, 0, 0), Err(WidthError::NotPositive));
         assert_eq!(Width::new(-1, 0, 0), Err(WidthError::NotPositive));
         assert_eq!(Width::new(0, i32::MAX, 0), Err(WidthError::TooWide));
+        assert_eq!(Width::new(i32::MAX, 0, 0), Err(WidthError::TooWide));
         assert_eq!(Width::new(0, 1, 12 * HOUR), Ok(Width::Clock(36 * HOUR)));
     }
 
@@ -295,20 +333,41 @@ mod tests {
         }
 
         #[test]
-        fn walking_meets_every_bucket_on_nights_of_change(
-            minutes in prop::sample::select(vec![5i64, 15, 20, 30, 45, 60, 90, 120, 180, 360, 1440]),
-            night in prop::sample::select(vec![(3u32, 29u32), (10, 25), (3, 10), (10, 10)]),
-            zone in prop::sample::select(vec![berlin as fn(Micros) -> Micros, midnight]),
+        fn no_instant_and_no_origin_is_too_far(
+            width in widths_of_all_kinds(),
+            instant in MIN_INSTANT..END_INSTANT,
+            origin in MIN_INSTANT..END_INSTANT,
         ) {
-            let buckets = Buckets::new(clock(minutes * MINUTE), None, zone).unwrap();
-            let (from, to) = (at(2026, night.0, night.1, 0, 0) - DAY, at(2026, night.0, night.1, 0, 0) + 2 * DAY);
-            let mut seen: Vec<Micros> = (from..to).step_by(MINUTE as usize).map(|t| buckets.start(t)).collect();
-            seen.dedup();
-            let mut walked = vec![seen[0]];
-            while walked.len() < seen.len() {
-                walked.push(buckets.next(*walked.last().unwrap()));
+            let origin = if matches!(width, Width::Months(_)) { month_start(month_number(origin)) } else { origin };
+            let buckets = Buckets::new(width, Some(origin), |_| 0).unwrap();
+            let start = buckets.start(instant);
+            prop_assert!(start <= instant);
+            prop_assert!(buckets.next(start) > start);
+        }
+    }
+
+    #[test]
+    fn walking_meets_every_bucket_on_nights_of_change() {
+        for (zone, nights) in
+            [(berlin as fn(Micros) -> Micros, [(3, 29), (10, 25)]), (midnight, [(3, 10), (10, 10)])]
+        {
+            for minutes in [5, 7, 15, 20, 30, 45, 50, 60, 70, 90, 120, 180, 360, 1440] {
+                for (month, day) in nights {
+                    let buckets = Buckets::new(clock(minutes * MINUTE), None, zone).unwrap();
+                    let night = at(2026, month, day, 0, 0);
+                    let mut seen: Vec<Micros> = (night - DAY..night + 2 * DAY)
+                        .step_by(MINUTE as usize)
+                        .map(|instant| buckets.start(instant))
+                        .collect();
+                    seen.dedup();
+                    assert!(seen.is_sorted(), "{minutes} minutes on {month}-{day}");
+                    let mut walked = vec![seen[0]];
+                    while walked.len() < seen.len() {
+                        walked.push(buckets.next(walked[walked.len() - 1]));
+                    }
+                    assert_eq!(walked, seen, "{minutes} minutes on {month}-{day}");
+                }
             }
-            prop_assert_eq!(walked, seen);
         }
     }
 }

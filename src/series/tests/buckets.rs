@@ -43,12 +43,22 @@ mod tests {
     fn buckets_begin_at_or_before_what_they_hold() {
         let wrong = all(
             "SELECT z, w, ts FROM unnest(ARRAY['Europe/Berlin', 'America/Havana', 'Australia/Lord_Howe']) z,
-                    unnest(ARRAY['15 minutes', '1 hour', '2 hours', '6 hours', '1 day', '1 month']::interval[]) w,
+                    unnest(ARRAY['15 minutes', '45 minutes', '1 hour', '2 hours', '6 hours', '1 day', '1 month']::interval[]) w,
                     generate_series('2026-01-01'::timestamptz, '2026-12-31', '37 minutes') ts
              WHERE lake.bucket(w, ts, z) > ts OR lake.bucket(w, lake.bucket(w, ts, z), z) <> lake.bucket(w, ts, z)
                 OR ts - lake.bucket(w, ts, z) >= CASE w WHEN '1 month' THEN '31 days' ELSE w END + interval '1 hour' LIMIT 3",
         );
         assert_eq!(wrong, "");
+        let back = all(
+            "SELECT z, w, ts FROM (
+                 SELECT z, w, ts, b, lag(b) OVER (PARTITION BY z, w ORDER BY ts) AS before FROM (
+                     SELECT z, w, ts, lake.bucket(w, ts, z) AS b
+                     FROM unnest(ARRAY['Europe/Berlin', 'America/Havana', 'Australia/Lord_Howe']) z,
+                          unnest(ARRAY['45 minutes', '70 minutes', '2 hours', '1 day']::interval[]) w,
+                          generate_series('2026-03-01'::timestamptz, '2026-11-15', '13 minutes') ts) o) p
+             WHERE b < before LIMIT 3",
+        );
+        assert_eq!(back, "");
     }
 
     #[pg_test]

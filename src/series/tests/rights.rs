@@ -51,6 +51,22 @@ mod tests {
     }
 
     #[pg_test]
+    fn an_owner_who_may_not_create_is_named() {
+        run("CREATE ROLE keeper; CREATE SCHEMA closed; GRANT USAGE, CREATE ON SCHEMA closed TO keeper; SET LOCAL ROLE keeper;
+             SELECT lake.series_create('closed.s', engine => 'native'); RESET ROLE;
+             REVOKE CREATE ON SCHEMA closed FROM keeper");
+        let (state, message) = failure(
+            "SELECT lake.series_ingest('closed.s', ARRAY[now() - interval '9 days'], ARRAY['m'], NULL, ARRAY[1.0])",
+        );
+        assert_eq!(state, "42501");
+        assert!(
+            message.contains("owner keeper may not create tables in schema closed"),
+            "{message}"
+        );
+        assert_eq!(text("SELECT count(*) FROM closed.s_series").as_deref(), Some("0"));
+    }
+
+    #[pg_test]
     fn adopting_takes_the_owner() {
         run(
             "CREATE ROLE stranger; CREATE TABLE p(at timestamptz NOT NULL) PARTITION BY RANGE (at); SET LOCAL ROLE stranger",
