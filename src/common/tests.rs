@@ -209,12 +209,17 @@ mod tests {
         )
         .unwrap();
         assert_eq!(int("SELECT count(*) FROM lake.rejects"), 2);
+        // Sequences aren't rolled back with the test before.
+        let first = int("SELECT max(batch) FROM lake.rejects");
         Spi::run("SELECT lake.series_define_metric('m', 'cpu', max_value => 1000)").unwrap();
         assert_eq!(text("SELECT lake.replay_rejects('m')::text"), "(2,1,1)");
         assert_eq!(int("SELECT count(*) FROM m"), 2);
         assert_eq!(int("SELECT count(DISTINCT batch) FROM lake.rejects"), 1);
-        assert_eq!(int("SELECT max(batch) FROM lake.rejects"), 2, "refused again, a new batch");
-        assert_eq!(text("SELECT lake.replay_rejects('m', batch => 1)::text"), "(0,0,0)");
+        assert!(int("SELECT max(batch) FROM lake.rejects") > first, "refused again, a new batch");
+        assert_eq!(
+            text(&format!("SELECT lake.replay_rejects('m', batch => {first})::text")),
+            "(0,0,0)"
+        );
         assert_eq!(int("SELECT lake.purge_rejects('m', older_than => '1 day')"), 0);
         assert_eq!(int("SELECT lake.purge_rejects('m')"), 1);
     }
