@@ -9,7 +9,7 @@
 //! - [`common`] — SQL functions that serve all stores: versions, stores, rejects, jobs, health.
 //! - [`catalog`] — what the tables themselves can't say: stores, jobs, rejects.
 //! - [`workers`] — launcher, visits to a database, the jobs.
-//! - [`error`], [`names`], [`spi`], [`access`], [`gucs`], [`engines`], [`compat`], [`filter`],
+//! - [`mod@error`], [`names`], [`spi`], [`access`], [`gucs`], [`engines`], [`compat`], [`filter`],
 //!   [`jsonb`], [`regclass`] — one concern each.
 //!   `names` is the only place that quotes, `spi` the only one that talks to the executor.
 //!

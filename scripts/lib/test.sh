@@ -50,7 +50,7 @@ own_cluster() {
     export PGHOST PGUSER=postgres PGPORT=5432
     # Nothing of the caller's own configuration gets in.
     unset PGDATABASE PGSERVICE PGOPTIONS PGTZ PGDATESTYLE
-    export PSQLRC=/dev/null PATH="$PGBIN:$PATH"
+    export PSQLRC=/dev/null PGCLIENTENCODING=UTF8 PATH="$PGBIN:$PATH"
 }
 
 # fresh_database NAME: with every engine and the extension.
