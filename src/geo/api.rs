@@ -87,7 +87,6 @@ fn upsert_many(
 }
 
 #[pg_extern(schema = "lake")]
-#[expect(clippy::type_complexity, reason = "pgrx reads the columns from the type")]
 pub fn geo_upsert_many(
     store: Option<RegClass>,
     collection: Option<&str>,
@@ -105,7 +104,6 @@ pub fn geo_upsert_many(
 }
 
 #[pg_extern(schema = "lake", name = "geo_upsert_many")]
-#[expect(clippy::type_complexity, reason = "pgrx reads the columns from the type")]
 pub fn geo_upsert_many_jsonb(
     store: Option<RegClass>,
     collection: Option<JsonbText>,
@@ -130,7 +128,6 @@ fn hit_row(hit: Hit) -> HitRow {
 }
 
 #[pg_extern(schema = "lake", stable)]
-#[expect(clippy::type_complexity, reason = "pgrx reads the columns from the type")]
 pub fn geo_near(
     store: Option<RegClass>,
     lon: Option<f64>,
@@ -164,7 +161,6 @@ pub fn geo_near(
 }
 
 #[pg_extern(schema = "lake", stable)]
-#[expect(clippy::type_complexity, reason = "pgrx reads the columns from the type")]
 pub fn geo_nearest(
     store: Option<RegClass>,
     lon: Option<f64>,
@@ -193,7 +189,6 @@ pub fn geo_nearest(
 }
 
 #[pg_extern(schema = "lake", stable)]
-#[expect(clippy::type_complexity, reason = "pgrx reads the columns from the type")]
 pub fn geo_within(
     store: Option<RegClass>,
     area: Option<JsonbText>,
@@ -213,7 +208,6 @@ pub fn geo_within(
 }
 
 #[pg_extern(schema = "lake", stable)]
-#[expect(clippy::type_complexity, reason = "pgrx reads the columns from the type")]
 pub fn geo_intersects(
     store: Option<RegClass>,
     area: Option<JsonbText>,
@@ -234,8 +228,6 @@ pub fn geo_intersects(
 }
 
 #[pg_extern(schema = "lake", stable)]
-#[expect(clippy::type_complexity, reason = "pgrx reads the columns from the type")]
-#[expect(clippy::too_many_arguments, reason = "they are the arguments of the SQL function")]
 pub fn geo_in_bbox(
     store: Option<RegClass>,
     west: Option<f64>,
@@ -299,7 +291,6 @@ fn chosen(
 }
 
 #[pg_extern(schema = "lake", stable)]
-#[expect(clippy::type_complexity, reason = "pgrx reads the columns from the type")]
 pub fn geo_get(
     store: Option<RegClass>,
     ids: default!(Option<Vec<Option<String>>>, "NULL"),

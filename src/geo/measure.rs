@@ -7,7 +7,7 @@ use geo::{Bearing, Distance, Geodesic, GeodesicArea, Length};
 use lake_geojson::{Geometry, Position, Profile, Ring};
 
 /// Mean radius of WGS 84, (2a + b) / 3, in metres: the sphere that PostGIS uses.
-const MEAN_RADIUS_M: f64 = 6_371_008.771_415_059_8;
+const MEAN_RADIUS_M: f64 = 6_371_008.771_415_06;
 
 /// How a distance is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

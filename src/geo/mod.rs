@@ -25,8 +25,6 @@ mod tests;
 
 pub use upsert::replay;
 
-use api::*;
-use geojson::*;
 use pgrx::extension_sql_file;
 
 extension_sql_file!(

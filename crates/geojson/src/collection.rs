@@ -80,7 +80,7 @@ impl Cursor<'_, '_> {
                 self.report(Rule::Features, start, "the FeatureCollection has no array of features");
             }
             // A whole document of its own, with any faults it has.
-            (Some("Feature"), _) => return Ok(vec![start..end]),
+            (Some("Feature"), _) => return Ok(std::iter::once(start..end).collect()),
             (Some(other), _) => self.report_hint(
                 Rule::Type,
                 start,

@@ -356,7 +356,9 @@ impl Cursor<'_, '_> {
             self.path.push(step);
             match o.kind {
                 Some(kind) => self.typed_member(&mut o, kind, member)?,
-                None => drop(self.skip_value()?),
+                None => {
+                    self.skip_value()?;
+                }
             }
             self.path.pop();
         }

@@ -280,7 +280,9 @@ mod tests {
         run("SET LOCAL check_function_bodies = on; SELECT lake.geo_create('p')");
         assert_eq!(int(there), 2);
         assert_eq!(
-            int("SELECT count(*) FROM pg_depend WHERE deptype = 'e' AND objid IN (SELECT oid FROM pg_proc WHERE proname = 'geojson_to_geometry')"),
+            int(
+                "SELECT count(*) FROM pg_depend WHERE deptype = 'e' AND objid IN (SELECT oid FROM pg_proc WHERE proname = 'geojson_to_geometry')"
+            ),
             0
         );
     }
