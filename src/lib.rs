@@ -9,7 +9,7 @@
 //! - [`common`] — SQL functions that serve all stores: versions, stores, rejects, jobs, health.
 //! - [`catalog`] — what the tables themselves can't say: stores, jobs, rejects.
 //! - [`workers`] — launcher, visits to a database, the jobs.
-//! - [`mod@error`], [`names`], [`spi`], [`access`], [`gucs`], [`engines`], [`compat`] — one concern each.
+//! - [`error`], [`names`], [`spi`], [`access`], [`gucs`], [`engines`], [`compat`] — one concern each.
 //!   `names` is the only place that quotes, `spi` the only one that talks to the executor.
 //!
 //! Logic that needs no database lives in `crates/`: `lake_geojson`, `lake_filter`, `lake_chunks`.
