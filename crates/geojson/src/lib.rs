@@ -4,7 +4,7 @@
 //! - [`scan`](fn@scan) reads a document once, byte by byte, and reports every fault with a rule id, a
 //!   JSON Pointer and a byte offset; for a geometry or a Feature it also returns what was read.
 //! - [`collection`] takes a FeatureCollection apart, feature by feature, without building it in memory.
-//! - [`ewkb`] writes and reads PostGIS' binary form, [`write`] writes RFC-clean text.
+//! - [`ewkb`] writes and reads PostGIS' binary form, [`mod@write`] writes RFC-clean text.
 //! - [`repair`] closes rings, winds them, wraps longitudes; each change is listed.
 //!
 //! Sections named in the documentation are those of RFC 7946 unless another RFC is named.

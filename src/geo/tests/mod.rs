@@ -350,7 +350,8 @@ mod tests {
         let payloads: Vec<String> = Spi::connect(|client| {
             client
                 .select(
-                    "SELECT payload::text FROM _lake.reject WHERE batch = 1 ORDER BY ordinal",
+                    "SELECT payload::text FROM _lake.reject \
+                     WHERE batch = (SELECT min(batch) FROM _lake.reject) ORDER BY ordinal",
                     None,
                     &[],
                 )
