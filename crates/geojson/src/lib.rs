@@ -11,12 +11,14 @@
 
 #![forbid(unsafe_code)]
 
+mod bbox;
 pub mod collection;
 mod cursor;
 pub mod ewkb;
 mod fault;
 mod geometry;
 mod lexer;
+mod object;
 pub mod repair;
 mod rings;
 mod rules;

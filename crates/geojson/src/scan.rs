@@ -1,9 +1,10 @@
 //! Reads GeoJSON objects (sections 2 to 7): types, members, bounding boxes.
 
-use crate::cursor::{Cursor, Extent, Read, Step};
+use crate::cursor::{Cursor, Read, Step};
 use crate::fault::{Fault, Profile, Rule};
 use crate::geometry::{Geometry, GeometryType};
 use crate::lexer::{Token, shown};
+use crate::object::{Kind, Member, Object, Role};
 use std::ops::Range;
 
 /// How far a document is followed, and how it is judged.
@@ -74,132 +75,6 @@ impl Id {
             Id::String(s) | Id::Number(s) => s,
         }
     }
-}
-
-/// Where an object stands, which says what it may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Root,
-    /// A Feature's `geometry`.
-    Geometry,
-    /// A member of `geometries`.
-    Part,
-    /// A member of `features`.
-    Feature,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Geometry(GeometryType),
-    Feature,
-    FeatureCollection,
-}
-
-impl Kind {
-    fn parse(name: &str) -> Option<Self> {
-        match name {
-            "Feature" => Some(Kind::Feature),
-            "FeatureCollection" => Some(Kind::FeatureCollection),
-            name => GeometryType::parse(name).map(Kind::Geometry),
-        }
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Kind::Geometry(t) => t.as_str(),
-            Kind::Feature => "Feature",
-            Kind::FeatureCollection => "FeatureCollection",
-        }
-    }
-
-    /// Whether the type must not have this member (section 7.1).
-    fn forbids(self, member: Member) -> bool {
-        match self {
-            Kind::FeatureCollection => {
-                matches!(
-                    member,
-                    Member::Coordinates
-                        | Member::Geometries
-                        | Member::Geometry
-                        | Member::Properties
-                )
-            }
-            Kind::Feature => {
-                matches!(member, Member::Coordinates | Member::Geometries | Member::Features)
-            }
-            Kind::Geometry(t) => match member {
-                Member::Geometry | Member::Properties | Member::Features => true,
-                // Section 7.1 leaves these two to the definition of each type.
-                Member::Coordinates => t == GeometryType::GeometryCollection,
-                _ => false,
-            },
-        }
-    }
-
-    /// Whether the member is read by what the type says.
-    fn reads(self, member: Member) -> bool {
-        match self {
-            Kind::FeatureCollection => member == Member::Features,
-            Kind::Feature => member == Member::Geometry,
-            Kind::Geometry(GeometryType::GeometryCollection) => member == Member::Geometries,
-            Kind::Geometry(_) => member == Member::Coordinates,
-        }
-    }
-}
-
-/// The members whose meaning depends on the type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Member {
-    Coordinates,
-    Geometries,
-    Geometry,
-    Features,
-    Properties,
-}
-
-impl Member {
-    fn parse(key: &str) -> Option<Self> {
-        match key {
-            "coordinates" => Some(Member::Coordinates),
-            "geometries" => Some(Member::Geometries),
-            "geometry" => Some(Member::Geometry),
-            "features" => Some(Member::Features),
-            "properties" => Some(Member::Properties),
-            _ => None,
-        }
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Member::Coordinates => "coordinates",
-            Member::Geometries => "geometries",
-            Member::Geometry => "geometry",
-            Member::Features => "features",
-            Member::Properties => "properties",
-        }
-    }
-}
-
-/// What is known of an object while its members are read.
-#[derive(Default)]
-struct Object {
-    start: usize,
-    kind: Option<Kind>,
-    /// Whether a `type` was seen, be it a good one or not.
-    typed: bool,
-    /// Members that came before `type`, by where their value begins.
-    deferred: Vec<(Member, Step, usize)>,
-    seen: Vec<(Member, usize)>,
-    bbox: Option<(usize, Vec<f64>)>,
-    id: Option<Id>,
-    id_at: Option<(usize, Token)>,
-    properties: Option<(usize, Token, Range<usize>)>,
-    geometry: Option<Geometry>,
-    read: Option<Geometry>,
-    /// Where the coordinates, the bbox and the crs stand: for repair.
-    coordinates: Option<Range<usize>>,
-    bbox_member: Option<Range<usize>>,
-    bbox_bad: bool,
 }
 
 /// Scans a document. `poll` is called every thousand elements or so; it stops the scan by unwinding.
@@ -529,47 +404,6 @@ impl Cursor<'_, '_> {
         Ok(())
     }
 
-    fn bbox_member(&mut self, o: &mut Object) -> Read<()> {
-        let token = self.token()?;
-        let at = self.pos;
-        if token != Token::Array {
-            self.report_hint(
-                Rule::BboxShape,
-                at,
-                format!("the bbox is {}, not an array of numbers", token.describe()),
-                "It is [west, south, east, north].",
-            );
-            return self.skip_value().map(drop);
-        }
-        let mut values = Vec::new();
-        let mut good = true;
-        let imprecise = self.imprecise;
-        self.array(|c, _| {
-            let token = c.token()?;
-            if token == Token::Number {
-                let at = c.pos;
-                let value = c.number()?;
-                if value.is_infinite() && c.src[c.pos - 1] != b'y' {
-                    c.report(Rule::NumberTooLarge, at, "a number is too large for a double");
-                }
-                good &= value.is_finite();
-                if values.len() < 8 {
-                    values.push(value);
-                }
-                return Ok(());
-            }
-            good = false;
-            let message = format!("{} where a number should be", token.describe());
-            c.report(Rule::BboxShape, c.pos, message);
-            c.skip_value().map(drop)
-        })?;
-        self.imprecise = imprecise;
-        if good {
-            o.bbox = Some((at, values));
-        }
-        Ok(())
-    }
-
     fn id_member(&mut self, o: &mut Object) -> Read<()> {
         let token = self.token()?;
         let at = self.pos;
@@ -750,77 +584,4 @@ impl Cursor<'_, '_> {
             );
         }
     }
-
-    fn check_bbox(&mut self, at: usize, bbox: &[f64]) {
-        let extent: Extent = self.extent;
-        let axes = bbox.len() / 2;
-        if !matches!(bbox.len(), 4 | 6) {
-            self.report_hint(
-                Rule::BboxShape,
-                at,
-                format!(
-                    "the bbox has {}{} numbers",
-                    bbox.len(),
-                    if bbox.len() == 8 { " or more" } else { "" }
-                ),
-                "It is [west, south, east, north], or [west, south, floor, east, north, roof].",
-            );
-            return;
-        }
-        if extent.any && (axes == 3) != extent.with_z {
-            let hint = if extent.with_z {
-                "It has as many dimensions as the positions: [west, south, floor, east, north, roof]."
-            } else {
-                "It has as many dimensions as the positions: [west, south, east, north]."
-            };
-            self.report_hint(
-                Rule::BboxShape,
-                at,
-                format!("the bbox has {axes} dimensions and the positions have {}", 5 - axes),
-                hint,
-            );
-        }
-        let (low, high) = bbox.split_at(axes);
-        if low[1] > high[1] {
-            self.report_hint(
-                Rule::BboxOrder,
-                at,
-                format!("the south of the bbox, {}, is north of its north, {}", low[1], high[1]),
-                "It is [west, south, east, north].",
-            );
-        }
-        if axes == 3 && low[2] > high[2] {
-            self.report(Rule::BboxOrder, at, "the floor of the bbox is above its roof");
-        }
-        if low[1].abs() > 90.0 || high[1].abs() > 90.0 {
-            self.report(Rule::BboxRange, at, "the bbox reaches beyond a pole");
-        }
-        if low[0].abs() > 180.0 || high[0].abs() > 180.0 {
-            self.report_hint(
-                Rule::BboxRange,
-                at,
-                "the bbox has a longitude outside -180 to 180",
-                "A box across the antimeridian has its west greater than its east.",
-            );
-        }
-        if extent.any && low[1] <= high[1] && !holds(low, high, &extent) {
-            self.report(Rule::BboxContains, at, "the bbox doesn't hold what it bounds");
-        }
-    }
-}
-
-/// Whether the box holds the extent; west greater than east means across the antimeridian.
-fn holds(low: &[f64], high: &[f64], extent: &Extent) -> bool {
-    let (west, east) = (low[0], high[0]);
-    let in_longitude = if west <= east {
-        extent.min[0] >= west && extent.max[0] <= east
-    } else if west >= 0.0 && east < 0.0 {
-        extent.min_east.is_none_or(|x| x >= west) && extent.max_west.is_none_or(|x| x <= east)
-    } else {
-        true
-    };
-    let in_latitude = extent.min[1] >= low[1] && extent.max[1] <= high[1];
-    let in_height =
-        low.len() < 3 || !extent.with_z || (extent.min[2] >= low[2] && extent.max[2] <= high[2]);
-    in_longitude && in_latitude && in_height
 }
