@@ -72,7 +72,10 @@ pub fn many(vector: &VectorStore, rows: &[Row<'_>], on_error: OnError) -> Result
                     &fault,
                     format!("{} of {}: {}", label(row), vector.relation(), fault.message),
                 )
-                .hint("on_error => 'reject' writes the good rows and records the bad ones in lake.rejects."));
+                .hint(format!(
+                    "{} on_error => 'reject' writes the good rows and records the bad ones in lake.rejects.",
+                    fault.code.remedy()
+                )));
             }
             Err(fault) => {
                 rejects.push(reject_of(row, fault.code, &fault.message, Some(&fault.pointer), None))
@@ -151,7 +154,7 @@ fn reject_of(
     }
 }
 
-/// The error for a fault: its SQLSTATE, and its code as detail.
+/// The error for a fault: its SQLSTATE, its code as detail, its remedy as hint.
 fn raise(fault: &Fault, message: String) -> Error {
     let state = match fault.code {
         Code::NullId | Code::NullEmbedding | Code::NullElement => {
@@ -168,7 +171,9 @@ fn raise(fault: &Fault, message: String) -> Error {
     };
     let at =
         if fault.pointer.is_empty() { String::new() } else { format!(" at {}", fault.pointer) };
-    Error::new(state, message.replace('\0', "\\0")).detail(format!("Code: {}{at}.", fault.code))
+    Error::new(state, message.replace('\0', "\\0"))
+        .detail(format!("Code: {}{at}.", fault.code))
+        .hint(fault.code.remedy())
 }
 
 /// A query vector that can't be asked, with the same checks and codes as a row.

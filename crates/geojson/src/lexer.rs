@@ -73,9 +73,9 @@ impl<'a> Cursor<'a, '_> {
             Some(b'[') => Ok(Token::Array),
             Some(b'"') => Ok(Token::String),
             Some(b'-' | b'+' | b'.' | b'0'..=b'9' | b'N' | b'I') => Ok(Token::Number),
-            Some(b't') => Ok(Token::True),
-            Some(b'f') => Ok(Token::False),
-            Some(b'n') => Ok(Token::Null),
+            _ if self.src[self.pos..].starts_with(b"true") => Ok(Token::True),
+            _ if self.src[self.pos..].starts_with(b"false") => Ok(Token::False),
+            _ if self.src[self.pos..].starts_with(b"null") => Ok(Token::Null),
             _ => Err(self.unexpected("a value")),
         }
     }

@@ -51,6 +51,43 @@ impl Code {
             Code::DuplicateId => "duplicate_id",
         }
     }
+
+    /// What to do about it, as a sentence.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Code::NullId => "Every row needs an id of its own.",
+            Code::IdType => "Send ids as the store's id column reads them; \\d shows its type.",
+            Code::IdLength => {
+                "Use a shorter id, such as a hash, and keep the long one in metadata."
+            }
+            Code::NullEmbedding | Code::NullElement => {
+                "Every row needs a number for each dimension; leave rows without an embedding out."
+            }
+            Code::EmbeddingType => "An embedding is an array of numbers: [0.1, 0.2, …].",
+            Code::Dimension => {
+                "A store holds embeddings of one model; check that this one made all of them, the query too."
+            }
+            Code::Nan | Code::Infinity => {
+                "The model or the code behind it failed on this input; compute the embedding again."
+            }
+            Code::OutOfRange => {
+                "Scale the values down, or make the store with storage => 'vector'."
+            }
+            Code::ZeroNorm => {
+                "Leave such rows out, or make the store with metric => 'l2' if length zero has a meaning."
+            }
+            Code::NormOverflow => "Scale the values down; cosine doesn't depend on the length.",
+            Code::MetadataType => "Metadata is an object: {\"key\": \"value\"}.",
+            Code::ContentType => "Content is a string.",
+            Code::NulCharacter => "Postgres' text can't hold \\u0000; remove it.",
+            Code::ItemType => "An item is an object: {\"id\": …, \"embedding\": […]}.",
+            Code::UnknownKey => {
+                "An item has id, embedding, metadata and content; the rest goes into metadata."
+            }
+            Code::DuplicateId => "Send each id once in a batch.",
+        }
+    }
 }
 
 impl fmt::Display for Code {
