@@ -33,8 +33,9 @@ async def load(connection, vectors: np.ndarray) -> None:
         )
     await connection.execute(
         "SET maintenance_work_mem = '1GB'; "
-        "CREATE INDEX ON words USING hnsw (embedding vector_cosine_ops); VACUUM ANALYZE words"
+        "CREATE INDEX ON words USING hnsw (embedding vector_cosine_ops)"
     )
+    await connection.execute("VACUUM ANALYZE words")
 
 
 def truth(vectors: np.ndarray, query: np.ndarray, modulus: int) -> set[str]:

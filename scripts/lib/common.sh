@@ -91,6 +91,20 @@ default_version() {
 : "${PG:=$(default_version)}"
 export PG
 
+# The Debian release whose Postgres this is, where the system has another one.
+root_suite() {
+    case "$1" in
+        17) echo trixie ;;
+        18) echo forky ;;
+        *)  return 1 ;;
+    esac
+}
+
+# On Debian, versions that it doesn't have run in a Debian root of their own: there this same script starts again.
+if [ -z "${LAKE_IN_ROOT:-}" ] && [[ $(system_id) == debian* ]] && ! recipe "$PG" >/dev/null && suite=$(root_suite "$PG"); then
+    exec "$REPO/scripts/root" "$suite" "scripts/$(basename "$0")" "$@"
+fi
+
 # --- one build's own Postgres ------------------------------------------------------------------------------
 
 # reachable DIR: can every user of the machine get into it (or into what will be made there)?
