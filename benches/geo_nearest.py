@@ -17,7 +17,7 @@ INSERT INTO places (id, geom, properties)
 SELECT i::text, ST_SetSRID(ST_MakePoint(x + random() * 0.4 - 0.2, y + random() * 0.4 - 0.2), 4326), '{}'
 FROM (SELECT i, c.x, c.y FROM generate_series(1, 300000) i
       JOIN (SELECT n, random() * 350 - 175 AS x, random() * 140 - 70 AS y FROM generate_series(0, 2999) n) c
-        ON c.n = (i * 7919) % 3000) s
+        ON c.n = (i::bigint * 7919) % 3000) s
 ORDER BY random();
 VACUUM ANALYZE places;
 """
@@ -27,7 +27,7 @@ SELECT id FROM places ORDER BY geom::geography <-> ST_SetSRID(ST_MakePoint($1, $
 OURS = "SELECT id FROM lake.geo_nearest('places', $1, $2, 10)"
 TRUTH = """
 SELECT id FROM places
-WHERE geom && ST_MakeEnvelope($1 - 8, $2 - 8, $1 + 8, $2 + 8, 4326)
+WHERE geom && ST_MakeEnvelope($1::float8 - 8, $2::float8 - 8, $1::float8 + 8, $2::float8 + 8, 4326)
 ORDER BY ST_Distance(geom::geography, ST_SetSRID(ST_MakePoint($1, $2), 4326)::geography), id COLLATE "C" LIMIT 10
 """
 
