@@ -10,7 +10,7 @@
 //! - [`catalog`] — what the tables themselves can't say: stores, jobs, rejects.
 //! - [`workers`] — launcher, visits to a database, the jobs.
 //! - [`mod@error`], [`names`], [`spi`], [`access`], [`gucs`], [`engines`], [`compat`], [`filter`],
-//!   [`jsonb`], [`regclass`] — one concern each.
+//!   [`jsonb`], [`regclass`], [`batch`] — one concern each.
 //!   `names` is the only place that quotes, `spi` the only one that talks to the executor.
 //!
 //! Logic that needs no database lives in `crates/`: `lake_geojson`, `lake_filter`, `lake_chunks`,
@@ -20,6 +20,7 @@ use pgrx::prelude::*;
 
 mod access;
 mod attempt;
+mod batch;
 mod catalog;
 mod common;
 mod compat;

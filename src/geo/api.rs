@@ -82,8 +82,7 @@ fn upsert_many(
 ) -> Result<(i64, i64, i64, i64)> {
     let places = places(store)?;
     let on_error = OnError::parse(given(on_error, "on_error")?)?;
-    let counts = upsert::many(&places, collection, on_error, given(repair, "repair")?)?;
-    Ok((counts.inserted, counts.updated, counts.unchanged, counts.rejected))
+    Ok(upsert::many(&places, collection, on_error, given(repair, "repair")?)?.columns())
 }
 
 #[pg_extern(schema = "lake")]

@@ -8,6 +8,7 @@ use super::document;
 use super::feature::{Refusal, Row, judge};
 use super::store::Places;
 use crate::attempt::{attempt, sqlstate};
+use crate::batch::{Counts, Outcome, last_wins, length, report_superseded};
 use crate::catalog::Store;
 use crate::catalog::reject::{self, OnError, Reject, Replayed};
 use crate::error::{Error, Result};
@@ -16,35 +17,6 @@ use crate::regclass::RegClass;
 use crate::spi;
 use lake_geojson::{Limits, Profile};
 use pgrx::{PgMemoryContexts, PgSqlErrorCode, pg_sys};
-use std::collections::HashMap;
-
-/// What became of one Feature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    Inserted,
-    Updated,
-    Unchanged,
-}
-
-impl Outcome {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Outcome::Inserted => "inserted",
-            Outcome::Updated => "updated",
-            Outcome::Unchanged => "unchanged",
-        }
-    }
-}
-
-/// What became of a collection; the four add up to its features.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    pub inserted: i64,
-    pub updated: i64,
-    pub unchanged: i64,
-    /// Refused, or superseded by a later Feature with the same id.
-    pub rejected: i64,
-}
 
 /// Rows that one statement writes, and that are undone together where one of them turns out to break
 /// a constraint.
@@ -109,15 +81,9 @@ pub fn replay(store: &Store, payloads: &[String]) -> Result<Replayed> {
     let places = Places::find(RegClass(store.oid()))?;
     let texts: Vec<&str> =
         payloads.iter().map(String::as_str).filter(|p| !p.starts_with(SUPERSEDED)).collect();
-    let counts = features(&places, &texts, OnError::Reject, false)?;
-    Ok(Replayed {
-        accepted: counts.inserted + counts.updated + counts.unchanged,
-        rejected: counts.rejected + length(payloads) - length(&texts),
-    })
-}
-
-fn length<T>(items: &[T]) -> i64 {
-    i64::try_from(items.len()).unwrap_or(i64::MAX)
+    let mut counts = features(&places, &texts, OnError::Reject, false)?;
+    counts.rejected += length(payloads) - length(&texts);
+    Ok(counts.replayed())
 }
 
 fn features(places: &Places, texts: &[&str], on_error: OnError, mend: bool) -> Result<Counts> {
@@ -138,10 +104,10 @@ fn features(places: &Places, texts: &[&str], on_error: OnError, mend: bool) -> R
             Err(refusal) => rejects.push(reject_of(ordinal, text, refusal)),
         }
     }
-    let superseded = last_wins(&mut good);
-    if !superseded.is_empty() {
-        report_superseded(places, texts.len(), &superseded);
-    }
+    let superseded = last_wins(&mut good, |g| &g.row.id, |g| g.ordinal);
+    report_superseded(&places.store.relation, "feature", texts.len(), &superseded, |g| {
+        label(g.ordinal, Some(&g.row.id))
+    });
     let mut counts = Counts { rejected: length(&superseded), ..Counts::default() };
     good.sort_by(|a, b| a.row.id.cmp(&b.row.id));
     let sql = statement(places);
@@ -207,44 +173,6 @@ fn reject_of(ordinal: i64, text: &str, refusal: Refusal) -> Reject {
         pointer: refusal.pointer,
         payload: text.to_owned(),
     }
-}
-
-/// Keeps the last Feature of each id, and returns the others with the ordinal of the one that won.
-fn last_wins<'a>(good: &mut Vec<Good<'a>>) -> Vec<(Good<'a>, i64)> {
-    let last: HashMap<String, i64> = good.iter().map(|g| (g.row.id.clone(), g.ordinal)).collect();
-    if last.len() == good.len() {
-        return Vec::new();
-    }
-    let (kept, superseded): (Vec<_>, Vec<_>) =
-        std::mem::take(good).into_iter().partition(|g| last[&g.row.id] == g.ordinal);
-    *good = kept;
-    superseded
-        .into_iter()
-        .map(|g| {
-            let by = last[&g.row.id];
-            (g, by)
-        })
-        .collect()
-}
-
-fn report_superseded(places: &Places, features: usize, superseded: &[(Good<'_>, i64)]) {
-    let first: Vec<String> = superseded
-        .iter()
-        .take(5)
-        .map(|(g, by)| format!("{} by feature {by}", label(g.ordinal, Some(&g.row.id))))
-        .collect();
-    let more = if superseded.len() > first.len() { ", …" } else { "" };
-    pgrx::pg_sys::panic::ErrorReport::new(
-        PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
-        format!(
-            "{} of {features} features for {} were superseded by a later feature with the same id",
-            superseded.len(),
-            places.store.relation
-        ),
-        pgrx::function_name!(),
-    )
-    .set_detail(format!("{}{more}.", first.join(", ")))
-    .report(pgrx::PgLogLevel::NOTICE);
 }
 
 /// 42501 for who may not write to the table: only writers leave rejects behind.

@@ -3,10 +3,13 @@
 use crate::catalog::Store;
 use crate::error::{Error, Result};
 use crate::names::Relation;
-use crate::series::{hypertable, native};
+use crate::series::{hypertable, native, time};
+use crate::spi;
 use lake_chunks::Micros;
 use lake_chunks::range::Range;
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
+use pgrx::spi::SpiHeapTupleData;
 
 /// Who cuts the table into chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,25 @@ pub struct Chunk {
 }
 
 impl Chunk {
+    /// From the columns oid, schema, name, start, end, rows, bytes, owner.
+    pub fn read(row: &SpiHeapTupleData<'_>) -> Result<Self> {
+        let finite = |ts: Option<TimestampWithTimeZone>| {
+            ts.map(time::from_pg).filter(|instant| time::is_finite(*instant))
+        };
+        Ok(Chunk {
+            relation: Relation {
+                oid: spi::need(row, 1)?,
+                schema: spi::need(row, 2)?,
+                name: spi::need(row, 3)?,
+            },
+            start: finite(spi::get(row, 4)?),
+            end: finite(spi::get(row, 5)?),
+            rows: spi::get(row, 6)?,
+            bytes: spi::need(row, 7)?,
+            owner: spi::need(row, 8)?,
+        })
+    }
+
     /// What the chunk covers, as far as retention is concerned: one without an end is never due.
     pub fn range(&self) -> Range {
         Range { start: self.start.unwrap_or(Micros::MIN), end: self.end.unwrap_or(Micros::MAX) }

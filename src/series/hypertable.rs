@@ -8,7 +8,7 @@ use crate::names::Relation;
 use crate::series::backend::Chunk;
 use crate::series::time;
 use crate::spi;
-use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::datum::Interval;
 
 const EXTENSION: &str = "timescaledb";
 
@@ -67,23 +67,7 @@ pub fn chunks(table: &Relation) -> Result<Vec<Chunk>> {
          WHERE h.hypertable_schema = $1::pg_catalog.name AND h.hypertable_name = $2::pg_catalog.name \
          ORDER BY h.range_end, h.range_start, c.oid",
         &[table.schema.as_str().into(), table.name.as_str().into()],
-        |row| {
-            let finite = |ts: Option<TimestampWithTimeZone>| {
-                ts.map(time::from_pg).filter(|instant| time::is_finite(*instant))
-            };
-            Ok(Chunk {
-                relation: Relation {
-                    oid: spi::need(row, 1)?,
-                    schema: spi::need(row, 2)?,
-                    name: spi::need(row, 3)?,
-                },
-                start: finite(spi::get(row, 4)?),
-                end: finite(spi::get(row, 5)?),
-                rows: spi::get(row, 6)?,
-                bytes: spi::need(row, 7)?,
-                owner: spi::need(row, 8)?,
-            })
-        },
+        Chunk::read,
     )
 }
 

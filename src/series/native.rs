@@ -14,11 +14,10 @@ use crate::catalog::Store;
 use crate::error::{Error, Result};
 use crate::names::{self, MAX_IDENT, Relation};
 use crate::series::backend::Chunk;
-use crate::series::{options, time};
+use crate::series::options;
 use crate::spi;
 use lake_chunks::Micros;
 use lake_chunks::range::{self, Range, Width};
-use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 /// How many chunks one call may make. Each takes locks that are held to the end of the transaction,
@@ -49,23 +48,7 @@ pub fn chunks(table: &Relation) -> Result<Vec<Chunk>> {
                WHERE i.inhparent = $1 AND NOT i.inhdetachpending) p \
          ORDER BY 5 NULLS LAST, 4, p.oid",
         &[table.oid.into()],
-        |row| {
-            let finite = |ts: Option<TimestampWithTimeZone>| {
-                ts.map(time::from_pg).filter(|instant| time::is_finite(*instant))
-            };
-            Ok(Chunk {
-                relation: Relation {
-                    oid: spi::need(row, 1)?,
-                    schema: spi::need(row, 2)?,
-                    name: spi::need(row, 3)?,
-                },
-                start: finite(spi::get(row, 4)?),
-                end: finite(spi::get(row, 5)?),
-                rows: spi::get(row, 6)?,
-                bytes: spi::need(row, 7)?,
-                owner: spi::need(row, 8)?,
-            })
-        },
+        Chunk::read,
     )
 }
 

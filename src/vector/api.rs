@@ -7,7 +7,8 @@ use super::plan;
 use super::rows::Selection;
 use super::search::Query;
 use super::store::{VectorStore, regclass};
-use super::upsert::{self, Counts};
+use super::upsert;
+use crate::batch::Counts;
 use crate::catalog::reject::OnError;
 use crate::error::{Error, Result, SqlResult};
 use crate::jsonb::JsonbText;
@@ -110,7 +111,7 @@ fn counts_row(
     'static,
     (name!(inserted, i64), name!(updated, i64), name!(unchanged, i64), name!(rejected, i64)),
 > {
-    TableIterator::once((counts.inserted, counts.updated, counts.unchanged, counts.rejected))
+    TableIterator::once(counts.columns())
 }
 
 /// What the array forms share, once their vectors are numbers.

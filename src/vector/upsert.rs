@@ -5,8 +5,8 @@
 //! concurrent writers of one id neither fail nor lose each other's row. Rows are written in the
 //! order of their ids, so that two batches that meet wait for each other instead of deadlocking.
 
-use super::batch;
 use super::store::{Column, VectorStore};
+use crate::batch::{Counts, Outcome, last_wins, length, report_superseded};
 use crate::catalog::Store;
 use crate::catalog::reject::{self, OnError, Reject, Replayed};
 use crate::error::{Error, Result};
@@ -15,35 +15,6 @@ use lake_vectors::{Code, Embedding, Fault, Mode, Row, payload};
 use pgrx::datum::DatumWithOid;
 use pgrx::{PgMemoryContexts, PgSqlErrorCode, pg_sys};
 use std::collections::HashMap;
-
-/// What became of one row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    Inserted,
-    Updated,
-    /// Nothing was written: the row was the same, or the mode didn't want it.
-    Unchanged,
-}
-
-impl Outcome {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Outcome::Inserted => "inserted",
-            Outcome::Updated => "updated",
-            Outcome::Unchanged => "unchanged",
-        }
-    }
-}
-
-/// What became of a batch; the four add up to its rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    pub inserted: i64,
-    pub updated: i64,
-    pub unchanged: i64,
-    /// Refused, or superseded by a later row with the same id.
-    pub rejected: i64,
-}
 
 /// Rows after which the memory that their values took is freed.
 const ROWS_PER_RESET: usize = 256;
@@ -82,15 +53,13 @@ pub fn many(vector: &VectorStore, rows: &[Row<'_>], on_error: OnError) -> Result
             }
         }
     }
-    let superseded = last_wins(&mut good);
-    if !superseded.is_empty() {
-        report_superseded(vector, rows.len(), &superseded);
-    }
+    let superseded = last_wins(&mut good, |(id, _)| id, |(_, row)| row.ordinal);
+    report_superseded(vector.relation(), "row", rows.len(), &superseded, |(_, row)| label(row));
     let mut counts =
-        Counts { rejected: rows_of(rejects.len() + superseded.len()), ..Counts::default() };
+        Counts { rejected: length(&rejects) + length(&superseded), ..Counts::default() };
     write_all(vector, &mut good, &mut counts)?;
     if on_error == OnError::Reject {
-        rejects.extend(superseded.iter().map(|(row, by)| {
+        rejects.extend(superseded.iter().map(|((_, row), by)| {
             let message = format!("superseded by row {by}, which has the same id");
             reject_of(row, Code::DuplicateId, &message, Some("/id"), Some(*by))
         }));
@@ -108,16 +77,8 @@ pub fn many(vector: &VectorStore, rows: &[Row<'_>], on_error: OnError) -> Result
 /// older than what the table holds.
 pub fn replay(store: &Store, payloads: &[String]) -> Result<Replayed> {
     let vector = VectorStore::load(Some(super::store::regclass(store)))?;
-    let rows = batch::from_items(payloads.iter().map(String::as_str), Mode::Upsert)?;
-    let counts = many(&vector, &rows, OnError::Reject)?;
-    Ok(Replayed {
-        accepted: counts.inserted + counts.updated + counts.unchanged,
-        rejected: counts.rejected,
-    })
-}
-
-fn rows_of(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+    let rows = super::batch::from_items(payloads.iter().map(String::as_str), Mode::Upsert)?;
+    Ok(many(&vector, &rows, OnError::Reject)?.replayed())
 }
 
 /// An id in quotes, cut where it is too long to read.
@@ -210,41 +171,6 @@ fn require_columns(vector: &VectorStore, rows: &[Row<'_>]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Keeps the last row of each id, and returns the others with the ordinal of the one that won.
-fn last_wins<'r, 'a>(good: &mut Vec<(String, &'r Row<'a>)>) -> Vec<(&'r Row<'a>, i64)> {
-    let last: HashMap<String, i64> =
-        good.iter().map(|(id, row)| (id.clone(), row.ordinal)).collect();
-    if last.len() == good.len() {
-        return vec![];
-    }
-    let mut superseded = vec![];
-    good.retain(|(id, row)| {
-        let by = last[id];
-        if by != row.ordinal {
-            superseded.push((*row, by));
-        }
-        by == row.ordinal
-    });
-    superseded
-}
-
-fn report_superseded(vector: &VectorStore, rows: usize, superseded: &[(&Row<'_>, i64)]) {
-    let first: Vec<String> =
-        superseded.iter().take(5).map(|(row, by)| format!("{} by row {by}", label(row))).collect();
-    let more = if superseded.len() > first.len() { ", …" } else { "" };
-    pgrx::pg_sys::panic::ErrorReport::new(
-        PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
-        format!(
-            "{} of {rows} rows for {} were superseded by a later row with the same id",
-            superseded.len(),
-            vector.relation()
-        ),
-        pgrx::function_name!(),
-    )
-    .set_detail(format!("{}{more}.", first.join(", ")))
-    .report(pgrx::PgLogLevel::NOTICE);
 }
 
 fn write_all(

@@ -132,20 +132,15 @@ pub fn reload_if_asked() -> bool {
 /// Sets a parameter for the whole life of this process, over what the database or the configuration
 /// says.
 pub fn set(name: &str, value: &str) {
-    let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { return };
-    // SAFETY: both strings outlive the call.
-    unsafe {
-        pg_sys::SetConfigOption(
-            name.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_SUSET,
-            pg_sys::GucSource::PGC_S_OVERRIDE,
-        );
-    }
+    set_from(name, value, pg_sys::GucSource::PGC_S_OVERRIDE);
 }
 
 /// As [`set`], for settings that jobs may be given other values of, for their own time.
 pub fn set_default(name: &str, value: &str) {
+    set_from(name, value, pg_sys::GucSource::PGC_S_SESSION);
+}
+
+fn set_from(name: &str, value: &str, source: pg_sys::GucSource::Type) {
     let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { return };
     // SAFETY: both strings outlive the call.
     unsafe {
@@ -153,7 +148,7 @@ pub fn set_default(name: &str, value: &str) {
             name.as_ptr(),
             value.as_ptr(),
             pg_sys::GucContext::PGC_SUSET,
-            pg_sys::GucSource::PGC_S_SESSION,
+            source,
         );
     }
 }
