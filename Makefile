@@ -1,5 +1,5 @@
-# One word each; the work is in scripts/. Settings: PG=15|17|18, LAKE_CACHE=, CARGO_TARGET_DIR=, PG_CONFIG= (install).
-.PHONY: help setup build install demo demo-stop psql test bench lint fmt clean
+# One word each; the work is in scripts/. Settings: PG=15|16|17|18, LAKE_CACHE=, CARGO_TARGET_DIR=, PG_CONFIG= (install).
+.PHONY: help setup build install demo demo-stop psql test test-all bench lint fmt clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -24,6 +24,9 @@ psql: ## open psql on the demo
 
 test: setup ## every test there is
 	@scripts/test
+
+test-all: ## tests and demo on every supported PostgreSQL (VERSIONS="15 17" picks some)
+	@scripts/test-all $(VERSIONS)
 
 bench: setup ## measure against the raw engines (release build)
 	@scripts/bench

@@ -1,4 +1,8 @@
-//! Differences between the supported Postgres versions, one function each.
+//! Differences between the supported Postgres versions, one function each. Nothing elsewhere depends on
+//! the version.
+
+use pgrx::pg_sys;
+use std::ffi::c_int;
 
 /// The major version this library was compiled for.
 pub const PG_MAJOR: u32 = if cfg!(feature = "pg15") {
@@ -10,3 +14,45 @@ pub const PG_MAJOR: u32 = if cfg!(feature = "pg15") {
 } else {
     18
 };
+
+/// Has a signal handled in this process; 18 gave the server's own function another name.
+///
+/// # Safety
+/// The handler does only what is safe in a signal handler.
+pub unsafe fn set_signal_handler(signal: c_int, handler: unsafe extern "C-unwind" fn(c_int)) {
+    // SAFETY: as the caller says.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::pqsignal(signal, Some(handler));
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(signal, Some(handler));
+    }
+}
+
+/// An entry of the local copy of all backends' states; the function has another name since 16.
+///
+/// # Safety
+/// `index` is from 1 to the number of backends.
+pub unsafe fn backend_entry(index: i32) -> *mut pg_sys::LocalPgBackendStatus {
+    // SAFETY: as the caller says.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        let entry = pg_sys::pgstat_fetch_stat_local_beentry(index);
+        #[cfg(not(feature = "pg15"))]
+        let entry = pg_sys::pgstat_get_local_beentry_by_index(index);
+        entry
+    }
+}
+
+/// Whether the current user owns a database; since 16, one function asks for all kinds of objects.
+pub fn owns_database(database: pg_sys::Oid) -> bool {
+    // SAFETY: both take any OIDs; 1262 is pg_database.
+    unsafe {
+        let user = pg_sys::GetUserId();
+        #[cfg(feature = "pg15")]
+        let owns = pg_sys::pg_database_ownercheck(database, user);
+        #[cfg(not(feature = "pg15"))]
+        let owns = pg_sys::object_ownercheck(pg_sys::Oid::from(1262), database, user);
+        owns
+    }
+}

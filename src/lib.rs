@@ -34,6 +34,8 @@ mod names;
 mod regclass;
 mod series;
 mod spi;
+#[cfg(any(test, feature = "pg_test"))]
+mod testing;
 mod vector;
 mod workers;
 
@@ -62,7 +64,16 @@ pub extern "C-unwind" fn _PG_init() {
 pub mod pg_test {
     pub fn setup(_options: Vec<&str>) {}
 
+    /// TimescaleDB has to be preloaded where it is installed, and can't be where it isn't.
     pub fn postgresql_conf_options() -> Vec<&'static str> {
-        vec!["shared_preload_libraries = 'timescaledb,lake_stores'"]
+        let version = format!("pg{}", crate::compat::PG_MAJOR);
+        let extensions = pgrx_pg_config::Pgrx::from_config()
+            .and_then(|pgrx| pgrx.get(&version)?.extension_dir())
+            .unwrap_or_else(|e| panic!("cargo pgrx init doesn't know {version}: {e}"));
+        if extensions.join("timescaledb.control").exists() {
+            vec!["shared_preload_libraries = 'timescaledb,lake_stores'"]
+        } else {
+            vec!["shared_preload_libraries = 'lake_stores'"]
+        }
     }
 }

@@ -23,7 +23,6 @@ else
 fi
 : "${CARGO_TARGET_DIR:=$REPO/target}"
 export LAKE_CACHE CARGO_TARGET_DIR
-export LOGS="$CARGO_TARGET_DIR/lake-logs"
 
 say()  { printf '\033[1m==> %s\033[0m\n' "$*"; }
 note() { printf '    %s\n' "$*"; }
@@ -60,44 +59,60 @@ system_id() {
     (. /etc/os-release 2>/dev/null && echo "${ID:-unknown} ${VERSION_ID:-testing}") || echo "unknown unknown"
 }
 
-# recipe PG: how this system gets that version with all engines.
-#   source    server and PostGIS as packages, pgvector and TimescaleDB from source packages
-#   packages  everything as packages
-recipe() {
-    case "$(system_id)/$1" in
-        "debian 12/15")      echo source ;;
-        "debian 13/17")      echo packages ;;
-        "debian testing/18") echo packages ;;
-        *) return 1 ;;
+# version_column PG NUMBER: a column of versions.tsv. Fails for a version that isn't there.
+version_column() {
+    awk -F'\t' -v pg="$1" -v n="$2" '$1 == pg { print $n; found = 1 } END { exit !found }' "$REPO/scripts/lib/versions.tsv"
+}
+
+# engine_version PG EXTENSION: the version of it that PG is tested with, or "-".
+engine_version() {
+    case $2 in
+        vector) version_column "$1" 5 ;;
+        timescaledb) version_column "$1" 6 ;;
+        postgis) version_column "$1" 7 ;;
     esac
 }
 
-# The versions this system can have, newest first.
+# The supported versions, oldest first.
+supported_versions() { awk -F'\t' '/^[0-9]/ { print $1 }' "$REPO/scripts/lib/versions.tsv"; }
+
+# recipe PG: how this system itself gets that version (see versions.tsv); fails where it can't.
+recipe() {
+    local system
+    system=$(version_column "$1" 2) || return 1
+    case $system in
+        "$(system_id)") ;;
+        '*') [ "$(uname -sm)" = "Linux x86_64" ] || return 1 ;;
+        *) return 1 ;;
+    esac
+    version_column "$1" 3
+}
+
+# The versions this system itself can have, newest first.
 known_versions() {
     local version
-    for version in 18 17 16 15; do
+    for version in $(supported_versions | sort -r); do
         if recipe "$version" >/dev/null; then echo "$version"; fi
     done
 }
 
+# The one that is set up unless another is asked for: the system's own Postgres, with all engines.
 default_version() {
     local version
     for version in $(known_versions); do
-        if [ -x "/usr/lib/postgresql/$version/bin/postgres" ]; then echo "$version"; return; fi
+        if [ "$(recipe "$version")" != wheel ]; then echo "$version"; return; fi
     done
     known_versions | head -n 1
 }
 
 : "${PG:=$(default_version)}"
 export PG
+export LOGS="$CARGO_TARGET_DIR/lake-logs/pg$PG"
 
-# The Debian release whose Postgres this is, where the system has another one.
+# root_suite PG: the Debian release to make a root of for that version; fails where there is none.
 root_suite() {
-    case "$1" in
-        17) echo trixie ;;
-        18) echo forky ;;
-        *)  return 1 ;;
-    esac
+    local suite
+    suite=$(version_column "$1" 4) && [ "$suite" != - ] && echo "$suite"
 }
 
 # On Debian, versions that it doesn't have run in a Debian root of their own: there this same script starts again.
@@ -133,12 +148,14 @@ if [[ $RUN == /var/tmp/* ]]; then
     fi
 fi
 TREE="$RUN/pg$PG"
-PGBIN="$TREE/usr/lib/postgresql/$PG/bin"
-export RUN TREE PGBIN
+# The place of its programs, in any tree.
+PGBIN_IN_TREE="usr/lib/postgresql/$PG/bin"
+PGBIN="$TREE/$PGBIN_IN_TREE"
+export RUN TREE PGBIN PGBIN_IN_TREE
 
 # What cargo and cargo-pgrx need to know. The path of pg_config goes into the fingerprint of the bindings, so it
 # depends on the build directory only.
-export PGRX_HOME="$RUN/pgrx"
+export PGRX_HOME="$RUN/pgrx$PG"
 if [ "$(uname -m)" = x86_64 ]; then
     # Not needed here, and its flags would have every dependency compiled a second time (see .cargo/config.toml,
     # which cargo does not apply to its subcommands).

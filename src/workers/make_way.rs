@@ -2,6 +2,7 @@
 //! waits five seconds for other sessions to leave and then gives up, and a step of a job may take
 //! longer. Needs the library in the session, so it works where it is preloaded.
 
+use crate::compat;
 use crate::workers::{VISIT, process};
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::{pg_guard, pg_sys};
@@ -86,7 +87,7 @@ unsafe fn needed_empty(node: *mut pg_sys::Node) -> Option<pg_sys::Oid> {
             return None;
         }
         let database = pg_sys::get_database_oid(name, true);
-        (database != pg_sys::InvalidOid && is_owner(database)).then_some(database)
+        (database != pg_sys::InvalidOid && compat::owns_database(database)).then_some(database)
     }
 }
 
@@ -104,18 +105,6 @@ unsafe fn template_of(statement: *mut pg_sys::CreatedbStmt) -> Option<*const c_c
         }
         Some(pg_sys::defGetString(option))
     }
-}
-
-#[cfg(feature = "pg15")]
-fn is_owner(database: pg_sys::Oid) -> bool {
-    // SAFETY: takes any OIDs.
-    unsafe { pg_sys::pg_database_ownercheck(database, pg_sys::GetUserId()) }
-}
-
-#[cfg(not(feature = "pg15"))]
-fn is_owner(database: pg_sys::Oid) -> bool {
-    // SAFETY: takes any OIDs; 1262 is pg_database.
-    unsafe { pg_sys::object_ownercheck(pg_sys::Oid::from(1262), database, pg_sys::GetUserId()) }
 }
 
 /// Ends our visits to a database. Their jobs are tried again later.

@@ -1,5 +1,6 @@
 //! What every process of ours sets up: signals, settings, what others see of it.
 
+use crate::compat;
 use pgrx::bgworkers::{BackgroundWorker, SignalWakeFlags};
 use pgrx::{PgLogLevel, pg_sys};
 use std::ffi::{CStr, CString, c_int};
@@ -27,23 +28,11 @@ const SIGUSR2: c_int = 12;
 pub fn install_signals() {
     // SAFETY: the handlers are Postgres' own, made for this.
     unsafe {
-        set_handler(SIGTERM, pg_die);
-        set_handler(SIGUSR2, pg_shutdown_request);
+        compat::set_signal_handler(SIGTERM, pg_die);
+        compat::set_signal_handler(SIGUSR2, pg_shutdown_request);
     }
     // Unblocks all signals too.
     BackgroundWorker::attach_signal_handlers(SignalWakeFlags::SIGHUP);
-}
-
-#[cfg(not(feature = "pg18"))]
-unsafe fn set_handler(signal: c_int, handler: unsafe extern "C-unwind" fn(c_int)) {
-    // SAFETY: as the caller says.
-    unsafe { pg_sys::pqsignal(signal, Some(handler)) };
-}
-
-#[cfg(feature = "pg18")]
-unsafe fn set_handler(signal: c_int, handler: unsafe extern "C-unwind" fn(c_int)) {
-    // SAFETY: as the caller says.
-    unsafe { pg_sys::pqsignal_be(signal, Some(handler)) };
 }
 
 /// Takes back a request to end, and says whether there was one.
@@ -90,7 +79,7 @@ pub fn find(database: Option<pg_sys::Oid>, fits: impl Fn(&str) -> bool) -> Vec<i
     unsafe {
         pg_sys::pgstat_clear_backend_activity_snapshot();
         for index in 1..=pg_sys::pgstat_fetch_stat_numbackends() {
-            let Some(entry) = backend_entry(index).as_ref() else { continue };
+            let Some(entry) = compat::backend_entry(index).as_ref() else { continue };
             let backend = &entry.backendStatus;
             if database.is_some_and(|oid| oid != backend.st_databaseid) {
                 continue;
@@ -102,18 +91,6 @@ pub fn find(database: Option<pg_sys::Oid>, fits: impl Fn(&str) -> bool) -> Vec<i
         }
     }
     found
-}
-
-#[cfg(feature = "pg15")]
-unsafe fn backend_entry(index: i32) -> *mut pg_sys::LocalPgBackendStatus {
-    // SAFETY: the index is from 1 to the number of backends.
-    unsafe { pg_sys::pgstat_fetch_stat_local_beentry(index) }
-}
-
-#[cfg(not(feature = "pg15"))]
-unsafe fn backend_entry(index: i32) -> *mut pg_sys::LocalPgBackendStatus {
-    // SAFETY: the index is from 1 to the number of backends.
-    unsafe { pg_sys::pgstat_get_local_beentry_by_index(index) }
 }
 
 /// Reads the configuration again where that was asked for, and says whether it was.

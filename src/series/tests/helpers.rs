@@ -2,9 +2,17 @@
 
 use crate::error::Result;
 use crate::spi;
+use crate::testing::has;
 use pgrx::prelude::*;
 
-pub const ENGINES: [&str; 2] = ["native", "timescaledb"];
+/// The engines there are.
+pub fn engines() -> &'static [&'static str] {
+    if !has("timescaledb") {
+        return &["native"];
+    }
+    run("CREATE EXTENSION IF NOT EXISTS timescaledb");
+    &["native", "timescaledb"]
+}
 
 /// Runs statements, one after the other.
 pub fn run(sql: &str) {
@@ -39,8 +47,7 @@ pub fn failure(sql: &str) -> (String, String) {
 
 /// Runs `test` with the names of an engine and of a new store of it.
 pub fn on_both(options: &str, test: impl Fn(&str, &str)) {
-    run("CREATE EXTENSION IF NOT EXISTS timescaledb");
-    for engine in ENGINES {
+    for &engine in engines() {
         let store = format!("s_{engine}");
         run(&format!("SELECT lake.series_create('{store}', '1 day', '{engine}', '{options}')"));
         assert_eq!(

@@ -1,4 +1,5 @@
 -- GeoJSON documents: every function called right and wrong.
+-- Needs: CREATE EXTENSION postgis;
 \set SHOW_CONTEXT never
 CREATE SCHEMA geo_geojson;
 SET search_path = geo_geojson, public;

@@ -1,4 +1,5 @@
 -- Stores of places: made, adopted, filled, searched, with names that hurt.
+-- Needs: CREATE EXTENSION postgis;
 \set SHOW_CONTEXT never
 CREATE SCHEMA geo_stores;
 SET search_path = geo_stores, public;

@@ -1,4 +1,5 @@
 -- Ingest on both engines: counts, conflicts, faults.
+-- Needs: CREATE EXTENSION timescaledb;
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA series_ingest;

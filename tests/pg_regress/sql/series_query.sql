@@ -1,4 +1,5 @@
 -- Queries, buckets and aggregates on both engines.
+-- Needs: CREATE EXTENSION timescaledb;
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA series_query;

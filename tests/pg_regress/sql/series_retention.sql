@@ -1,4 +1,5 @@
 -- Retention on both engines: the plan, the run, what blocks it.
+-- Needs: CREATE EXTENSION timescaledb;
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA series_retention;

@@ -1,4 +1,5 @@
 -- Making, changing and adopting series stores: right, wrong, and with hostile names.
+-- Needs: CREATE EXTENSION timescaledb;
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA series_store;
@@ -6,6 +7,7 @@ SET search_path = series_store, public;
 SET TimeZone = 'UTC';
 
 -- Both engines; TimescaleDB is the default where it is installed.
+SELECT engine, installed_version IS NOT NULL AS installed, edition FROM lake.engines WHERE engine = 'timescaledb';
 SELECT lake.series_create('by_default');
 SELECT lake.series_create('cpu', chunk_interval => '6 hours', engine => 'native', options => '{"chunks_ahead": 1, "strict": true}');
 SELECT lake.series_create('series_store.mem', '7 days', 'timescaledb', '{"max_past": null, "max_series": 5}');
@@ -16,7 +18,7 @@ SELECT state, count(*), min(range_end - range_start) AS width FROM lake.chunks W
 \d cpu_series
 SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute
 WHERE attrelid = 'cpu'::regclass AND attnum > 0 ORDER BY attnum;
-SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'cpu'::regclass;
+SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'cpu'::regclass AND contype = 'p';
 -- Wrong.
 SELECT lake.series_create(NULL);
 SELECT lake.series_create('cpu');

@@ -59,7 +59,25 @@ pub fn run(command: &mut Command) -> String {
     stdout.into_owned()
 }
 
-/// Whether the server has this extension, so that a test of an engine can say why it does nothing.
+/// Whether the server lacks this extension, so that the test that asks has nothing to show. It leaves a
+/// line in the folder for clusters, from which `scripts/test-server` says how many tests were left out.
+#[track_caller]
+pub fn lacks(extension: &str) -> bool {
+    if installed(extension) {
+        return false;
+    }
+    let line = format!("{extension} {}\n", std::panic::Location::caller());
+    let path = run_dir().join("lake_skipped");
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .and_then(|mut file| std::io::Write::write_all(&mut file, line.as_bytes()))
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    true
+}
+
+/// Whether the server has this extension.
 pub fn installed(extension: &str) -> bool {
     let output = Command::new(bin_dir().join("pg_config")).arg("--sharedir").output();
     let dir = output.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned());

@@ -30,7 +30,7 @@ pub mod stores;
 mod wait;
 
 pub use cluster::{Cluster, Options, Stop};
-pub use command::installed;
+pub use command::{installed, lacks};
 pub use wait::{poll, poll_value};
 
 /// Long enough for anything that works at all on a loaded machine.

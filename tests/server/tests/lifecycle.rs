@@ -280,8 +280,7 @@ fn it_can_be_created_where_no_engine_is_and_with_engines_elsewhere() {
     let row = db.query_one(engines, &[]).unwrap();
     assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (3, 3));
 
-    if !lake_server_tests::installed("vector") {
-        eprintln!("skipped: pgvector isn't on this server");
+    if lake_server_tests::lacks("vector") {
         return;
     }
     db.batch_execute(

@@ -1,7 +1,7 @@
 //! Time-series stores under a real worker: chunks are made ahead, old ones dropped.
 
 use lake_server_tests::stores::{make_due, outcomes};
-use lake_server_tests::{Cluster, Options, SOON, installed, poll};
+use lake_server_tests::{Cluster, Options, SOON, lacks, poll};
 use postgres::Client;
 use std::sync::LazyLock;
 
@@ -96,8 +96,7 @@ fn retention_on_native_partitions() {
 
 #[test]
 fn retention_on_a_hypertable() {
-    if !installed("timescaledb") {
-        eprintln!("skipped: TimescaleDB isn't on this server");
+    if lacks("timescaledb") {
         return;
     }
     retention("hyper", "timescaledb");

@@ -1,0 +1,29 @@
+//! What the tests in the database share.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::panic::Location;
+
+/// Whether this server has an engine.
+pub fn has(engine: &str) -> bool {
+    let there = pgrx::Spi::get_one_with_args::<bool>(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = $1)",
+        &[engine.into()],
+    );
+    matches!(there, Ok(Some(true)))
+}
+
+/// Whether this server lacks an engine, so that the test that asks has nothing to show. It leaves a line
+/// beside the data directory, from which `scripts/test-pgrx` says how many tests were left out.
+#[track_caller]
+pub fn lacks(engine: &str) -> bool {
+    if has(engine) {
+        return false;
+    }
+    // A backend's working directory is the data directory.
+    let file = OpenOptions::new().create(true).append(true).open("../lake_skipped");
+    let line = format!("{engine} {}\n", Location::caller());
+    file.and_then(|mut file| file.write_all(line.as_bytes()))
+        .unwrap_or_else(|e| panic!("the line for a test left out: {e}"));
+    true
+}
