@@ -14,7 +14,7 @@
 //!   `names` is the only place that quotes, `spi` the only one that talks to the executor.
 //!
 //! Logic that needs no database lives in `crates/`: `lake_geojson`, `lake_filter`, `lake_chunks`,
-//! `lake_vectors`.
+//! `lake_lines`, `lake_samples`, `lake_vectors`.
 
 use pgrx::prelude::*;
 

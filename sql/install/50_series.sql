@@ -1,26 +1,4 @@
--- Time-series stores: aggregates, views, comments.
-
-CREATE AGGREGATE lake.first(pg_catalog.anyelement, pg_catalog.timestamptz) (
-    SFUNC = _lake.first_transition,
-    STYPE = pg_catalog.internal,
-    FINALFUNC = _lake.edge_final,
-    FINALFUNC_EXTRA,
-    COMBINEFUNC = _lake.first_combine,
-    SERIALFUNC = _lake.edge_serialize,
-    DESERIALFUNC = _lake.edge_deserialize,
-    PARALLEL = SAFE
-);
-
-CREATE AGGREGATE lake.last(pg_catalog.anyelement, pg_catalog.timestamptz) (
-    SFUNC = _lake.last_transition,
-    STYPE = pg_catalog.internal,
-    FINALFUNC = _lake.edge_final,
-    FINALFUNC_EXTRA,
-    COMBINEFUNC = _lake.last_combine,
-    SERIALFUNC = _lake.edge_serialize,
-    DESERIALFUNC = _lake.edge_deserialize,
-    PARALLEL = SAFE
-);
+-- Time-series stores: views, comments.
 
 CREATE VIEW lake.chunks AS
 SELECT c.store, c.chunk, c.range_start, c.range_end, c.rows, c.bytes,
@@ -36,8 +14,6 @@ WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT');
 
 COMMENT ON VIEW lake.chunks IS 'chunks of series stores: range, estimated rows, bytes with indexes, state (ahead, open, closed)';
 COMMENT ON VIEW lake.metrics IS 'metrics defined by lake.series_define_metric';
-COMMENT ON AGGREGATE lake.first(pg_catalog.anyelement, pg_catalog.timestamptz) IS 'value at the earliest time; rows without a time are passed over';
-COMMENT ON AGGREGATE lake.last(pg_catalog.anyelement, pg_catalog.timestamptz) IS 'value at the latest time; rows without a time are passed over';
 COMMENT ON FUNCTION lake.bucket(pg_catalog.interval, pg_catalog.timestamptz, pg_catalog.text, pg_catalog.timestamptz) IS 'start of the time bucket that holds ts, by the clock on the wall of the time zone';
 COMMENT ON FUNCTION lake.series_create(pg_catalog.text, pg_catalog.interval, pg_catalog.text, pg_catalog.jsonb) IS 'make a metric store: a table of points in chunks, and a table of series beside it';
 COMMENT ON FUNCTION lake.series_adopt(pg_catalog.regclass, pg_catalog.text, pg_catalog.text[], pg_catalog.text[], pg_catalog.jsonb) IS 'take a hypertable or a range-partitioned table as a series store';
@@ -45,6 +21,7 @@ COMMENT ON FUNCTION lake.series_set_options(pg_catalog.regclass, pg_catalog.json
 COMMENT ON FUNCTION lake.series_define_metric(pg_catalog.regclass, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.float8, pg_catalog.float8, pg_catalog.text[], pg_catalog.interval, pg_catalog.interval, pg_catalog.int8) IS 'define what points of a metric must be like; others are rejected with their reason';
 COMMENT ON FUNCTION lake.series_ingest(pg_catalog.regclass, pg_catalog.timestamptz[], pg_catalog.text[], pg_catalog.jsonb[], pg_catalog.float8[], pg_catalog.text, pg_catalog.text) IS 'write points from arrays: accepted, duplicate, rejected';
 COMMENT ON FUNCTION lake.series_ingest(pg_catalog.regclass, pg_catalog.jsonb, pg_catalog.text, pg_catalog.text) IS 'write points from a JSON array of {ts, metric, tags, value}: accepted, duplicate, rejected';
+COMMENT ON FUNCTION lake.series_ingest_line_protocol(pg_catalog.regclass, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS 'write points from InfluxDB line protocol, one for each numeric or boolean field: accepted, duplicate, rejected. precision: ns, us, ms, s, m, h; text_fields: reject, skip';
 COMMENT ON FUNCTION lake.series_query(pg_catalog.regclass, pg_catalog.text, pg_catalog.jsonb, pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.interval, pg_catalog.text, pg_catalog.text) IS 'points of a metric from from_ts up to, not including, to_ts; with a bucket one aggregated row for each series and bucket';
 COMMENT ON FUNCTION lake.series_latest(pg_catalog.regclass, pg_catalog.text, pg_catalog.jsonb) IS 'last point of each series';
 COMMENT ON FUNCTION lake.series_set_retention(pg_catalog.regclass, pg_catalog.interval, pg_catalog.int8) IS 'keep chunks for this long, or this many bytes of them; the worker drops what is due';

@@ -6,6 +6,7 @@ use crate::error::{Error, Result, SqlResult};
 use crate::regclass::RegClass;
 use crate::series::backend::Backend;
 use crate::series::ingest::{self, OnConflict};
+use crate::series::lines::{self, Reading, TextFields};
 use crate::series::metric::{self, Definition};
 use crate::series::points::Batch;
 use crate::series::raw_json::{RawJson, SharedJson};
@@ -163,6 +164,27 @@ pub fn series_ingest_json(
             .into());
     };
     let batch = Batch::from_json(points)?;
+    let counts: Counts = TableIterator::once(ingest_batch(&store, batch, on_error, on_conflict)?);
+    Ok(counts)
+}
+
+#[pg_extern(schema = "lake")]
+pub fn series_ingest_line_protocol(
+    store: Option<RegClass>,
+    lines: Option<&str>,
+    precision: default!(Option<&str>, "'ns'"),
+    on_error: default!(Option<&str>, "'raise'"),
+    on_conflict: default!(Option<&str>, "'ignore'"),
+    text_fields: default!(Option<&str>, "'reject'"),
+) -> Result<
+    TableIterator<'static, (name!(accepted, i64), name!(duplicate, i64), name!(rejected, i64))>,
+    ErrorReport,
+> {
+    let store = options::find_metric(need("store", store)?, "series_ingest_line_protocol")?;
+    let precision = lines::parse_precision(need("precision", precision)?)?;
+    let text_fields = TextFields::parse(need("text_fields", text_fields)?)?;
+    let reading = Reading { text_fields, ..Reading::now(precision)? };
+    let batch = lines::batch(need("lines", lines)?, reading)?;
     let counts: Counts = TableIterator::once(ingest_batch(&store, batch, on_error, on_conflict)?);
     Ok(counts)
 }

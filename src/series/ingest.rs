@@ -284,7 +284,11 @@ fn merge(
                     duplicate(
                         batch,
                         later,
-                        &format!("comes again, after point {}", kept.point.ordinal),
+                        &format!(
+                            "comes again, after {} {}",
+                            batch.noun(),
+                            batch.place(kept.point.ordinal)
+                        ),
                     ),
                 )),
             }
@@ -382,7 +386,10 @@ fn raise_first(
         }
         "too_many_series" => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         "not_an_object" | "unknown_field" | "bad_timestamp" | "bad_metric" | "bad_value"
-        | "tags_not_object" | "tag_not_text" => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        | "tags_not_object" | "tag_not_text" | "text_field" => {
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE
+        }
+        "bad_line" => PgSqlErrorCode::ERRCODE_INVALID_TEXT_REPRESENTATION,
         _ => PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
     };
     let others = match faults.len() - 1 {
@@ -390,9 +397,18 @@ fn raise_first(
         1 => " One more point of the batch is bad.".to_owned(),
         n => format!(" {n} more points of the batch are bad."),
     };
-    Err(Error::new(code, format!("{}, point {ordinal}: {}", store.relation, fault.message))
-        .detail(format!("The point is {}.{others}", batch.payload(*ordinal)))
-        .hint(hint(fault.code, store)))
+    Err(Error::new(
+        code,
+        format!(
+            "{}, {} {}: {}",
+            store.relation,
+            batch.noun(),
+            batch.place(*ordinal),
+            fault.message
+        ),
+    )
+    .detail(format!("The point is {}.{others}", batch.payload(*ordinal)))
+    .hint(hint(fault.code, store)))
 }
 
 fn hint(code: &str, store: &Store) -> String {
@@ -408,6 +424,7 @@ fn hint(code: &str, store: &Store) -> String {
         "undefined_metric" => format!(
             "SELECT lake.series_define_metric('{table}', …), or set the option strict to false."
         ),
+        "text_field" => "With text_fields => 'skip' fields of text are passed over.".into(),
         "duplicate" => "With on_conflict => 'ignore' or 'replace' it is no fault.".into(),
         _ => "With on_error => 'reject' good points are written and bad ones go to lake.rejects."
             .into(),
@@ -421,7 +438,7 @@ fn record(store: &Store, batch: &Batch<'_>, faults: &mut [(u32, Fault)]) -> Resu
         .map(|(ordinal, fault)| {
             let payload = batch.payload(*ordinal);
             Reject {
-                ordinal: i64::from(*ordinal),
+                ordinal: i64::from(batch.place(*ordinal)),
                 id: row_id(&payload),
                 code: fault.code.to_owned(),
                 message: fault.message.clone(),

@@ -5,18 +5,19 @@
 //! - [`create`], [`options`], [`metric`] — making and adopting stores; what a store and a metric allow.
 //! - [`backend`] — what the two engines have in common; [`native`] for declarative partitions,
 //!   [`hypertable`] for TimescaleDB.
-//! - [`points`], [`ingest`], [`resolve`] — from what was sent to rows.
+//! - [`points`], [`lines`], [`ingest`], [`resolve`] — from what was sent to rows.
 //! - [`query`] — buckets, aggregates, fills, last values.
 //! - [`retention`], [`jobs`] — which chunks go, which are made ahead, one step at a time.
-//! - [`zone`], [`edge`] — `lake.bucket`; the aggregates `lake.first` and `lake.last`.
+//! - [`zone`] — `lake.bucket`; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
 
+mod aggregates;
 mod api;
 mod backend;
 mod create;
-mod edge;
 mod hypertable;
 mod ingest;
 pub mod jobs;
+mod lines;
 mod metric;
 mod native;
 mod options;
@@ -49,29 +50,38 @@ extension_sql_file!(
         api::series_define_metric,
         api::series_ingest,
         api::series_ingest_json,
+        api::series_ingest_line_protocol,
         api::series_latest,
         api::series_plan_retention,
         api::series_query,
         api::series_set_options,
         api::series_set_retention,
-        edge::first_transition,
-        edge::last_transition,
-        edge::first_combine,
-        edge::last_combine,
-        edge::edge_final,
-        edge::edge_serialize,
-        edge::edge_deserialize,
     ]
 );
 
 /// Takes rejected points (JSON texts, as in `lake.rejects.payload`) once more, as a batch under
-/// `on_error => 'reject'`. What is in the store already counts as accepted.
+/// `on_error => 'reject'`; lines of line protocol that couldn't be read as a batch each. What is in the
+/// store already counts as accepted.
 pub fn replay(store: &Store, payloads: &[String]) -> Result<Replayed> {
-    let points = payloads
-        .iter()
-        .map(|text| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())))
-        .collect();
-    let batch = points::Batch::from_json(points)?;
-    let done = ingest::ingest(store, batch, OnError::Reject, ingest::OnConflict::Ignore)?;
-    Ok(Replayed { accepted: done.accepted + done.duplicate, rejected: done.rejected })
+    let mut replayed = Replayed::default();
+    let mut ingest = |batch: points::Batch<'_>| -> Result<()> {
+        let done = ingest::ingest(store, batch, OnError::Reject, ingest::OnConflict::Ignore)?;
+        replayed.accepted += done.accepted + done.duplicate;
+        replayed.rejected += done.rejected;
+        Ok(())
+    };
+    let mut points = vec![];
+    for text in payloads {
+        pgrx::check_for_interrupts!();
+        let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
+        if let Some((line, precision)) = lines::rejected(&value) {
+            ingest(lines::batch(line, lines::Reading::now(precision)?)?)?;
+        } else {
+            points.push(value);
+        }
+    }
+    if !points.is_empty() {
+        ingest(points::Batch::from_json(points)?)?;
+    }
+    Ok(replayed)
 }

@@ -56,23 +56,35 @@ pub struct Batch<'a> {
     pub faults: Vec<(u32, Fault)>,
     /// The point with this ordinal as JSON, as it was sent.
     payload: Box<dyn Fn(u32) -> Value + 'a>,
+    /// Where several points can come of a line: the number of the line of each, by ordinal.
+    lines: Option<Vec<u32>>,
 }
 
 impl Batch<'_> {
     pub fn payload(&self, ordinal: u32) -> Value {
         (self.payload)(ordinal)
     }
+
+    /// The number that the sender knows a point by: its line's, where it came in a line.
+    pub fn place(&self, ordinal: u32) -> u32 {
+        self.lines.as_ref().map_or(ordinal, |lines| lines[ordinal as usize - 1])
+    }
+
+    /// What has that number.
+    pub fn noun(&self) -> &'static str {
+        if self.lines.is_some() { "line" } else { "point" }
+    }
 }
 
 /// Series seen so far, by the bytes of metric and tags.
 #[derive(Default)]
-struct Interner<K> {
+pub(super) struct Interner<K> {
     seen: HashMap<K, Result<u32, Fault>>,
     series: Vec<Series>,
 }
 
 impl<K: std::hash::Hash + Eq> Interner<K> {
-    fn intern(
+    pub(super) fn intern(
         &mut self,
         key: K,
         make: impl FnOnce() -> Result<Series, Fault>,
@@ -162,7 +174,25 @@ impl<'a> Batch<'a> {
             let value = value[index].map(number);
             json!({ "ts": ts, "metric": metric, "tags": tags, "value": value })
         };
-        Ok(Self { series: interner.series, points, faults, payload: Box::new(payload) })
+        Ok(Self {
+            series: interner.series,
+            points,
+            faults,
+            payload: Box::new(payload),
+            lines: None,
+        })
+    }
+
+    /// Points that came in lines: `lines` has the number of the line of each, by ordinal.
+    pub(super) fn from_lines<K>(
+        interner: Interner<K>,
+        points: Vec<Point>,
+        faults: Vec<(u32, Fault)>,
+        lines: Vec<u32>,
+        payload: impl Fn(u32) -> Value + 'a,
+    ) -> Self {
+        let (series, payload) = (interner.series, Box::new(payload));
+        Self { series, points, faults, payload, lines: Some(lines) }
     }
 
     /// From a JSON array of objects with `ts` (RFC 3339), `metric`, `tags` and `value`.
@@ -181,11 +211,12 @@ impl<'a> Batch<'a> {
         }
         let payload =
             move |ordinal: u32| points.get(ordinal as usize - 1).cloned().unwrap_or_default();
-        Ok(Batch { series: interner.series, points: good, faults, payload: Box::new(payload) })
+        let payload = Box::new(payload);
+        Ok(Batch { series: interner.series, points: good, faults, payload, lines: None })
     }
 }
 
-fn check_size(count: usize) -> Result<()> {
+pub(super) fn check_size(count: usize) -> Result<()> {
     let max = gucs::max_batch_rows();
     if count <= max {
         return Ok(());
@@ -298,7 +329,7 @@ fn checked_value(value: Option<f64>) -> Result<f64, Fault> {
     }
 }
 
-fn checked_series(metric: &str, tags: Value) -> Result<Series, Fault> {
+pub(super) fn checked_series(metric: &str, tags: Value) -> Result<Series, Fault> {
     if metric.is_empty() {
         return Err(Fault::new("bad_metric", "/metric", "metric is empty"));
     }
@@ -358,7 +389,7 @@ pub fn time_text(ts: Micros) -> String {
     }
 }
 
-fn number(value: f64) -> Value {
+pub(super) fn number(value: f64) -> Value {
     serde_json::Number::from_f64(value).map_or_else(
         || {
             Value::from(if value.is_nan() {

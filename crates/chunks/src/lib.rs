@@ -23,6 +23,9 @@ pub const DAY: Micros = 24 * HOUR;
 /// origin: 2000-01-03 00:00. Chunks and buckets of whole weeks begin on Mondays this way.
 pub const MONDAY: Micros = 2 * DAY;
 
+/// 1970-01-01 00:00 UTC.
+pub const UNIX_EPOCH: Micros = -10_957 * DAY;
+
 /// The instants that Postgres can hold: from 4714-11-24 BC up to, not including, 294277-01-01.
 pub const MIN_INSTANT: Micros = -211_813_488_000_000_000;
 pub const END_INSTANT: Micros = 9_223_371_331_200_000_000;

@@ -4,9 +4,10 @@
 //! A row without a time is passed over; a null value with a time counts like any other. Of rows with
 //! the same time any one may be taken.
 
+use super::in_aggregate;
 use pgrx::datum::{AnyElement, Internal, TimestampWithTimeZone};
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{PgMemoryContexts, pg_sys};
 
 /// The best row so far. Lives in the aggregate's memory context, as does what `value` points to.
 struct Edge {
@@ -75,17 +76,6 @@ fn palloc_copy(bytes: &[u8]) -> pg_sys::Datum {
         std::ptr::copy_nonoverlapping(bytes.as_ptr(), copy, bytes.len());
         pg_sys::Datum::from(copy)
     }
-}
-
-/// Runs `f` in the memory context of the aggregate.
-fn in_aggregate<R>(fcinfo: pg_sys::FunctionCallInfo, f: impl FnOnce() -> R) -> R {
-    let mut context = std::ptr::null_mut();
-    // SAFETY: reads where the call comes from into a local.
-    if unsafe { pg_sys::AggCheckCallContext(fcinfo, &raw mut context) } == 0 {
-        error!("called outside an aggregate");
-    }
-    // SAFETY: the executor owns the context for as long as the aggregate runs.
-    unsafe { PgMemoryContexts::For(context).switch_to(|_| f()) }
 }
 
 fn transition(
