@@ -3,7 +3,7 @@
 //! - [`api`] — the SQL functions.
 //! - [`store`] — what is known of a store; [`create`] and [`adopt`] make one.
 //! - [`batch`] — the forms in which rows arrive; [`upsert`] — checks them;
-//!   [`write`] — writes them, [`pack`] — as arrays of vectors.
+//!   [`mod@write`] — writes them, [`pack`] — as arrays of vectors.
 //! - [`load`] — loading without indexes.
 //! - [`metadata_index`] — indexes for comparisons in filters.
 //! - [`plan`] — exact or approximate, and why; [`search`] — asks.
