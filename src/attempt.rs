@@ -8,7 +8,8 @@ use std::panic::AssertUnwindSafe;
 
 /// Runs `f` in a subtransaction, which is undone when it fails. Only faults of the data come back as
 /// an error (SQLSTATE classes 22 and 23, a failed check option, what a trigger raised); anything else,
-/// a cancel above all, goes on up.
+/// a cancel above all, goes on up once the subtransaction is undone: whoever catches it there, such as
+/// a block of PL/pgSQL, undoes the one that it began itself.
 pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     // SAFETY: as PL/pgSQL does for a block with EXCEPTION: the context and the resource owner that
     // were current before are so again after, and exactly one of commit and rollback follows.
@@ -17,6 +18,11 @@ pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
         let owner = pg_sys::CurrentResourceOwner;
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
         pg_sys::MemoryContextSwitchTo(context);
+        let undo = || {
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+            pg_sys::MemoryContextSwitchTo(context);
+            pg_sys::CurrentResourceOwner = owner;
+        };
         let result = PgTryBuilder::new(AssertUnwindSafe(f))
             .catch_others(|cause| match &cause {
                 CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)
@@ -27,15 +33,23 @@ pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
                     error.hint = report.hint().map(str::to_owned);
                     Err(error)
                 }
-                _ => cause.rethrow(),
+                _ => {
+                    undo();
+                    cause.rethrow()
+                }
+            })
+            .catch_rust_panic(|cause| {
+                undo();
+                cause.rethrow()
             })
             .execute();
-        match &result {
-            Ok(_) => pg_sys::ReleaseCurrentSubTransaction(),
-            Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+        if result.is_err() {
+            undo();
+        } else {
+            pg_sys::ReleaseCurrentSubTransaction();
+            pg_sys::MemoryContextSwitchTo(context);
+            pg_sys::CurrentResourceOwner = owner;
         }
-        pg_sys::MemoryContextSwitchTo(context);
-        pg_sys::CurrentResourceOwner = owner;
         result
     }
 }

@@ -35,6 +35,15 @@ pub struct Counts {
     pub rejected: i64,
 }
 
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.rejected += other.rejected;
+    }
+}
+
 impl Counts {
     /// As the columns of `…_upsert_many`.
     pub const fn columns(self) -> (i64, i64, i64, i64) {

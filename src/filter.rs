@@ -26,3 +26,12 @@ pub fn bind(params: &[Param]) -> impl Iterator<Item = DatumWithOid<'static>> {
         Param::Text(text) => text.as_str().into(),
     })
 }
+
+/// The names that the name of a field stands for. 22023 for what can't be one.
+pub fn path(key: &str) -> Result<Vec<String>> {
+    lake_filter::path(key).map_err(|fault| {
+        let mut error = Error::invalid_parameter(format!("bad key: {}", fault.message));
+        error.hint = fault.hint;
+        error
+    })
+}

@@ -147,7 +147,7 @@ struct Check {
     remedy: &'static str,
 }
 
-static CHECKS: [Check; 6] = [
+static CHECKS: [Check; 8] = [
     Check {
         severity: ERROR,
         sql: "SELECT format('job %s', j.job_id), \
@@ -211,6 +211,22 @@ static CHECKS: [Check; 6] = [
         sql: "SELECT format('store %s', s.relid), 'the table of this store is gone', '' FROM _lake.store s \
               WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relid)",
         remedy: "The next visit of the worker forgets it.",
+    },
+    Check {
+        severity: WARNING,
+        sql: "SELECT l.relid::text, \
+                  format('a load began at %s and hasn''t ended: %s vector indexes are missing, and searches are slow', \
+                         date_trunc('second', l.begun_at), jsonb_array_length(l.indexes)), quote_literal(l.relid::text) \
+              FROM _lake.vector_load l JOIN pg_class c ON c.oid = l.relid \
+              WHERE l.begun_at < now() - interval '1 hour' AND jsonb_array_length(l.indexes) > 0",
+        remedy: "SELECT lake.vector_end_load({}); unless it still goes on.",
+    },
+    Check {
+        severity: INFO,
+        sql: "SELECT l.relid::text, format('a load began at %s', date_trunc('second', l.begun_at)), quote_literal(l.relid::text) \
+              FROM _lake.vector_load l JOIN pg_class c ON c.oid = l.relid \
+              WHERE l.begun_at >= now() - interval '1 hour' OR jsonb_array_length(l.indexes) = 0",
+        remedy: "SELECT lake.vector_end_load({}); at its end.",
     },
 ];
 

@@ -13,7 +13,8 @@ use lake_vectors::{MAX_DIMENSIONS, Metric};
 use pgrx::PgSqlErrorCode;
 
 /// Which columns are what. A name that isn't the default must be there; the default stands for
-/// "find it": the id by the primary key, the embedding by its type, none of the others.
+/// "find it": the id by the key, the embedding by its type, the others by the names that libraries
+/// give them, or none.
 pub struct Adoption<'a> {
     pub table: RegClass,
     pub id: &'a str,
@@ -29,6 +30,11 @@ pub const DEFAULT_EMBEDDING: &str = "embedding";
 pub const DEFAULT_METADATA: &str = "metadata";
 pub const DEFAULT_CONTENT: &str = "content";
 
+/// What libraries call the metadata and the text: LangChain's two layouts and LlamaIndex. (`vecs`
+/// and its like use the defaults.)
+const OTHER_METADATA: [&str; 3] = ["cmetadata", "langchain_metadata", "metadata_"];
+const OTHER_CONTENT: [&str; 2] = ["document", "text"];
+
 pub fn adopt(adoption: &Adoption<'_>) -> Result<Store> {
     let relation = Relation::by_oid(adoption.table.0)?;
     access::require_owner(&relation)?;
@@ -38,10 +44,28 @@ pub fn adopt(adoption: &Adoption<'_>) -> Result<Store> {
     let embedding = embedding_column(&relation, &engine, &all, adoption.embedding)?;
     let id = id_column(&relation, &all, adoption.id)?;
     require_unique(&relation, &id)?;
-    let metadata =
-        optional(&relation, &all, adoption.metadata, DEFAULT_METADATA, "jsonb", Column::is_jsonb)?;
-    let content =
-        optional(&relation, &all, adoption.content, DEFAULT_CONTENT, "text", Column::is_text)?;
+    let metadata = optional(
+        &relation,
+        &all,
+        adoption.metadata,
+        &Kind {
+            default: DEFAULT_METADATA,
+            others: &OTHER_METADATA,
+            type_name: "jsonb",
+            fits: |column| column.is_jsonb() || column.is_json(),
+        },
+    )?;
+    let content = optional(
+        &relation,
+        &all,
+        adoption.content,
+        &Kind {
+            default: DEFAULT_CONTENT,
+            others: &OTHER_CONTENT,
+            type_name: "text",
+            fits: Column::is_text,
+        },
+    )?;
     let indexed = indexed_metric(&relation, &embedding)?;
     let metric = match adoption.metric {
         Some(text) => parse_metric(text)?,
@@ -64,6 +88,12 @@ pub fn adopt(adoption: &Adoption<'_>) -> Result<Store> {
     } else {
         Some(untyped_dimensions(&relation, &engine, &embedding, adoption.dimensions)?)
     };
+    let ours: Vec<&str> = [Some(&id), Some(&embedding), metadata.as_ref(), content.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(|column| column.name.as_str())
+        .collect();
+    say_what_keeps_rows_out(&relation, &all, &ours)?;
     let options = Options {
         id: id.name,
         embedding: embedding.name,
@@ -142,25 +172,7 @@ fn embedding_column(
 fn id_column(relation: &Relation, all: &[Column], name: &str) -> Result<Column> {
     let column = match all.iter().find(|column| column.name == name) {
         Some(column) => column.clone(),
-        None if name == DEFAULT_ID => {
-            let keys = spi::rows(
-                "SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_index i \
-                 JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
-                 WHERE i.indrelid = $1 AND i.indisprimary AND i.indnkeyatts = 1",
-                &[relation.oid.into()],
-                |row| spi::need::<String>(row, 1),
-            )?;
-            let key = keys.first().ok_or_else(|| {
-                Error::new(
-                    PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-                    format!(
-                        "{relation} has neither a column \"id\" nor a primary key of one column"
-                    ),
-                )
-                .hint("Name the column of its ids: id_column => '…'.")
-            })?;
-            named(relation, all, key, "")?
-        }
+        None if name == DEFAULT_ID => named(relation, all, &only_key(relation)?, "")?,
         None => named(relation, all, name, "")?,
     };
     if column.id_type().is_none() {
@@ -192,18 +204,28 @@ fn require_unique(relation: &Relation, id: &Column) -> Result<()> {
     .hint(format!("ALTER TABLE {relation} ADD PRIMARY KEY ({});", id.quoted())))
 }
 
+/// A column that a store may do without.
+struct Kind {
+    default: &'static str,
+    others: &'static [&'static str],
+    type_name: &'static str,
+    fits: fn(&Column) -> bool,
+}
+
 fn optional(
     relation: &Relation,
     all: &[Column],
     name: Option<&str>,
-    default: &str,
-    type_name: &str,
-    fits: fn(&Column) -> bool,
+    kind: &Kind,
 ) -> Result<Option<Column>> {
+    let Kind { default, others, type_name, fits } = kind;
     let Some(name) = name else { return Ok(None) };
     let Some(column) = all.iter().find(|column| column.name == name) else {
-        if name == default {
-            return Ok(None);
+        if name == *default {
+            return Ok(others
+                .iter()
+                .find_map(|other| all.iter().find(|c| c.name == *other && fits(c)))
+                .cloned());
         }
         let candidates: Vec<&Column> = all.iter().filter(|column| fits(column)).collect();
         let hint = match candidates.as_slice() {
@@ -226,6 +248,103 @@ fn optional(
         )));
     }
     Ok(Some(column.clone()))
+}
+
+/// The column of the primary key, else of the only unique index, where that is one column.
+fn only_key(relation: &Relation) -> Result<String> {
+    let keys = spi::rows(
+        "SELECT i.indisprimary, i.indnkeyatts::pg_catalog.int4, \
+                (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' \
+                            ORDER BY pg_catalog.array_position(i.indkey::pg_catalog.int2[], a.attnum)) \
+                 FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indrelid \
+                   AND a.attnum = ANY (i.indkey::pg_catalog.int2[])), \
+                (SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute a \
+                 WHERE a.attrelid = i.indrelid AND a.attnum = i.indkey[0]) \
+         FROM pg_catalog.pg_index i WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid \
+           AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL \
+         ORDER BY i.indisprimary DESC, i.indexrelid",
+        &[relation.oid.into()],
+        |row| {
+            Ok((
+                spi::need::<bool>(row, 1)?,
+                spi::need::<i32>(row, 2)?,
+                spi::need::<String>(row, 3)?,
+                spi::need::<String>(row, 4)?,
+            ))
+        },
+    )?;
+    let singles: Vec<_> = keys.iter().filter(|(_, columns, ..)| *columns == 1).collect();
+    if let [(_, _, _, only)] | [(true, _, _, only), ..] = singles.as_slice() {
+        return Ok(only.clone());
+    }
+    let error = Error::new(
+        PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+        format!("{relation} has neither a column \"id\" nor a primary key of one column"),
+    );
+    Err(match (keys.as_slice(), singles.as_slice()) {
+        ([], _) => error.hint(format!(
+            "ALTER TABLE {relation} ADD COLUMN id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY;"
+        )),
+        ([(_, _, columns, _), ..], []) => error
+            .detail(format!("Its key is ({columns}); an id is one column."))
+            .hint(format!(
+                "ALTER TABLE {relation} ADD COLUMN id bigint GENERATED BY DEFAULT AS IDENTITY UNIQUE;"
+            )),
+        (_, several) => error
+            .detail(format!(
+                "Unique are {}.",
+                several.iter().map(|(_, _, columns, _)| columns.as_str()).collect::<Vec<_>>().join(", ")
+            ))
+            .hint("Name the column of its ids: id_column => '…'."),
+    })
+}
+
+/// Says what would make inserts fail, and what a search would mix.
+fn say_what_keeps_rows_out(relation: &Relation, all: &[Column], ours: &[&str]) -> Result<()> {
+    let found = spi::rows(
+        "SELECT a.attname::pg_catalog.text, a.attidentity = 'a' OR a.attgenerated <> '', \
+                a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' \
+         FROM pg_catalog.pg_attribute a \
+         WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+        &[relation.oid.into()],
+        |row| {
+            Ok((
+                spi::need::<String>(row, 1)?,
+                spi::need::<bool>(row, 2)?,
+                spi::need::<bool>(row, 3)?,
+            ))
+        },
+    )?;
+    for (name, always, needed) in found {
+        let Some(column) = all.iter().find(|column| column.name == name) else { continue };
+        let column = column.quoted();
+        if always && ours.contains(&name.as_str()) {
+            notice(
+                format!(
+                    "{relation}.{column} is always generated: rows can be searched, not upserted"
+                ),
+                format!(
+                    "ALTER TABLE {relation} ALTER COLUMN {column} SET GENERATED BY DEFAULT; where it is an identity."
+                ),
+            );
+        } else if needed && !ours.contains(&name.as_str()) {
+            notice(
+                format!(
+                    "{relation}.{column} must have a value, which upserts don't bring: new rows will be refused"
+                ),
+                format!(
+                    "ALTER TABLE {relation} ALTER COLUMN {column} SET DEFAULT …; or only update rows that are there."
+                ),
+            );
+        }
+    }
+    if ours.contains(&"cmetadata") && all.iter().any(|column| column.name == "collection_id") {
+        notice(
+            format!("a search in {relation} finds the rows of all its collections"),
+            "Filter by a key of the metadata that tells them apart; rows written by lake.vector_upsert belong to no collection.",
+        );
+    }
+    Ok(())
 }
 
 /// The metrics for which the column has an index, HNSW first.

@@ -2,21 +2,32 @@
 //!
 //! - [`api`] — the SQL functions.
 //! - [`store`] — what is known of a store; [`create`] and [`adopt`] make one.
-//! - [`batch`] — the forms in which rows arrive; [`upsert`] — checks and writes them.
+//! - [`batch`] — the forms in which rows arrive; [`upsert`] — checks them;
+//!   [`mod@write`] — writes them, [`pack`] — as arrays of vectors.
+//! - [`load`] — loading without indexes.
+//! - [`metadata_index`] — indexes for comparisons in filters.
 //! - [`plan`] — exact or approximate, and why; [`search`] — asks.
-//! - [`rows`] — get, delete, count.
+//! - [`rows`] — get, delete, count; [`browse`] — scroll, facet.
 
 use pgrx::prelude::*;
 
 mod adopt;
 mod api;
 mod batch;
+mod browse;
+mod browse_api;
 mod create;
+mod load;
+mod load_api;
+mod metadata_index;
+mod metadata_index_api;
+mod pack;
 mod plan;
 mod rows;
 mod search;
 mod store;
 mod upsert;
+mod write;
 
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
@@ -41,4 +52,19 @@ extension_sql_file!(
         vector_count,
         "catalog"
     ]
+);
+extension_sql_file!(
+    "../../sql/install/42_vector_load.sql",
+    name = "vector_load_sql",
+    requires = [vector_begin_load, vector_end_load, "catalog"]
+);
+extension_sql_file!(
+    "../../sql/install/43_vector_browse.sql",
+    name = "vector_browse_sql",
+    requires = [vector_scroll, vector_facet]
+);
+extension_sql_file!(
+    "../../sql/install/44_vector_metadata.sql",
+    name = "vector_metadata_sql",
+    requires = [vector_index_metadata]
 );

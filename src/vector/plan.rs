@@ -177,7 +177,9 @@ fn estimable(vector: &VectorStore, condition: &str) -> Result<bool> {
     if condition.contains("->") {
         return Ok(false);
     }
-    let Some(metadata) = &vector.metadata else { return Ok(false) };
+    let Some(metadata) = vector.metadata.as_ref().filter(|column| column.is_jsonb()) else {
+        return Ok(false);
+    };
     Ok(spi::cached_one::<bool>(
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_stats WHERE schemaname = $1::pg_catalog.name \
          AND tablename = $2::pg_catalog.name AND attname = $3::pg_catalog.name)",

@@ -23,16 +23,23 @@ pub struct Column {
     pub type_schema: String,
     pub typmod: i32,
     pub not_null: bool,
+    pub type_oid: pg_sys::Oid,
+    /// The type of arrays of this type.
+    pub array_type: pg_sys::Oid,
+    /// Whether texts that compare as equal are the same texts.
+    pub deterministic: bool,
 }
 
 /// All columns of a relation, in order.
 pub fn columns(relation: &Relation) -> Result<Vec<Column>> {
     spi::cached_rows(
         "SELECT a.attnum, a.attname::pg_catalog.text, t.typname::pg_catalog.text, \
-                n.nspname::pg_catalog.text, a.atttypmod, a.attnotnull \
+                n.nspname::pg_catalog.text, a.atttypmod, a.attnotnull, t.oid, t.typarray, \
+                COALESCE(c.collisdeterministic, true) \
          FROM pg_catalog.pg_attribute a \
          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
          JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
+         LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation \
          WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
         &[relation.oid.into()],
         |row| {
@@ -43,6 +50,9 @@ pub fn columns(relation: &Relation) -> Result<Vec<Column>> {
                 type_schema: spi::need(row, 4)?,
                 typmod: spi::need(row, 5)?,
                 not_null: spi::need(row, 6)?,
+                type_oid: spi::need(row, 7)?,
+                array_type: spi::need(row, 8)?,
+                deterministic: spi::need(row, 9)?,
             })
         },
     )
@@ -63,6 +73,10 @@ impl Column {
 
     pub fn is_jsonb(&self) -> bool {
         self.built_in("jsonb")
+    }
+
+    pub fn is_json(&self) -> bool {
+        self.built_in("json")
     }
 
     pub fn is_text(&self) -> bool {
@@ -220,14 +234,6 @@ impl VectorStore {
         self.engine.operator(self.metric().operator())
     }
 
-    /// Parameter `n`, a text, as the id's type.
-    pub fn id_param(&self, n: usize) -> String {
-        match self.rules.id_type {
-            IdType::Text => format!("${n}::pg_catalog.text"),
-            other => format!("(${n}::pg_catalog.text)::pg_catalog.{}", other.type_name()),
-        }
-    }
-
     /// Parameter `n`, a `real[]`, as the embedding's type.
     pub fn vector_param(&self, n: usize) -> String {
         format!("(${n}::pg_catalog.float4[])::{}", self.vector_type())
@@ -240,7 +246,13 @@ impl VectorStore {
 
     /// The metadata as SQL; null of the right type where there is no such column.
     pub fn metadata_sql(&self) -> String {
-        self.metadata.as_ref().map_or("NULL::pg_catalog.jsonb".into(), Self::col)
+        self.metadata.as_ref().map_or("NULL::pg_catalog.jsonb".into(), |column| {
+            if column.is_json() {
+                format!("({}::pg_catalog.jsonb)", Self::col(column))
+            } else {
+                Self::col(column)
+            }
+        })
     }
 
     /// The content as SQL; null of the right type where there is no such column.

@@ -1,23 +1,15 @@
-//! Checks rows and writes them.
-//!
-//! Each row is one execution of a kept plan: `INSERT … ON CONFLICT DO UPDATE … WHERE` something is
-//! different, so that a row that is the same already costs no new version and no index entry, and
-//! concurrent writers of one id neither fail nor lose each other's row. Rows are written in the
-//! order of their ids, so that two batches that meet wait for each other instead of deadlocking.
+//! Checks rows, has the good ones written, and raises or records the others.
 
-use super::store::{Column, VectorStore};
+use super::store::VectorStore;
+use super::write::{self, Good};
+use crate::attempt::sqlstate;
 use crate::batch::{Counts, Outcome, last_wins, length, report_superseded};
 use crate::catalog::Store;
 use crate::catalog::reject::{self, OnError, Reject, Replayed};
 use crate::error::{Error, Result};
-use crate::spi;
-use lake_vectors::{Code, Embedding, Fault, Mode, Row, payload};
+use lake_vectors::{Code, Fault, Mode, Row, payload};
 use pgrx::datum::DatumWithOid;
-use pgrx::{PgMemoryContexts, PgSqlErrorCode, pg_sys};
-use std::collections::HashMap;
-
-/// Rows after which the memory that their values took is freed.
-const ROWS_PER_RESET: usize = 256;
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 /// Writes one row; its fault is raised.
 pub fn one(vector: &VectorStore, row: &Row<'_>) -> Result<Outcome> {
@@ -26,14 +18,14 @@ pub fn one(vector: &VectorStore, row: &Row<'_>) -> Result<Outcome> {
         let id = row.id.as_deref().map(|id| format!(", id {}", shown(id))).unwrap_or_default();
         raise(&fault, format!("{}{id}: {}", vector.relation(), fault.message))
     })?;
-    write(vector, &statement(vector, row.mode), &id, row)
+    write::one(vector, (id, row))
 }
 
 /// Writes a batch.
 pub fn many(vector: &VectorStore, rows: &[Row<'_>], on_error: OnError) -> Result<Counts> {
     require_columns(vector, rows)?;
     let mut rejects = vec![];
-    let mut good: Vec<(String, &Row<'_>)> = Vec::with_capacity(rows.len());
+    let mut good: Vec<Good<'_>> = Vec::with_capacity(rows.len());
     for row in rows {
         pgrx::check_for_interrupts!();
         match vector.rules.row(row) {
@@ -48,20 +40,28 @@ pub fn many(vector: &VectorStore, rows: &[Row<'_>], on_error: OnError) -> Result
                     fault.code.remedy()
                 )));
             }
-            Err(fault) => {
-                rejects.push(reject_of(row, fault.code, &fault.message, Some(&fault.pointer), None))
-            }
+            Err(fault) => rejects.push(reject_of(
+                row,
+                fault.code.as_str(),
+                &fault.message,
+                Some(&fault.pointer),
+                None,
+            )),
         }
     }
     let superseded = last_wins(&mut good, |(id, _)| id, |(_, row)| row.ordinal);
     report_superseded(vector.relation(), "row", rows.len(), &superseded, |(_, row)| label(row));
-    let mut counts =
-        Counts { rejected: length(&rejects) + length(&superseded), ..Counts::default() };
-    write_all(vector, &mut good, &mut counts)?;
+    let (mut counts, refused) = write::all(vector, &mut good, on_error)?;
+    rejects.extend(
+        refused
+            .iter()
+            .map(|(row, error)| reject_of(row, &sqlstate(error.code), &error.message, None, None)),
+    );
+    counts.rejected = length(&rejects) + length(&superseded);
     if on_error == OnError::Reject {
         rejects.extend(superseded.iter().map(|((_, row), by)| {
             let message = format!("superseded by row {by}, which has the same id");
-            reject_of(row, Code::DuplicateId, &message, Some("/id"), Some(*by))
+            reject_of(row, Code::DuplicateId.as_str(), &message, Some("/id"), Some(*by))
         }));
         rejects.sort_by_key(|reject| reject.ordinal);
         if !rejects.is_empty() {
@@ -99,7 +99,7 @@ fn label(row: &Row<'_>) -> String {
 
 fn reject_of(
     row: &Row<'_>,
-    code: Code,
+    code: &str,
     message: &str,
     pointer: Option<&str>,
     superseded_by: Option<i64>,
@@ -108,7 +108,7 @@ fn reject_of(
         ordinal: row.ordinal,
         // What isn't text for Postgres can't be recorded as such; the payload has it, escaped.
         id: row.id.as_deref().filter(|id| !id.contains('\0')).map(str::to_owned),
-        code: code.as_str().to_owned(),
+        code: code.to_owned(),
         message: message.to_owned(),
         pointer: pointer.map(str::to_owned),
         payload: payload(row, superseded_by),
@@ -171,131 +171,6 @@ fn require_columns(vector: &VectorStore, rows: &[Row<'_>]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn write_all(
-    vector: &VectorStore,
-    good: &mut [(String, &Row<'_>)],
-    counts: &mut Counts,
-) -> Result<()> {
-    good.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut statements: HashMap<&'static str, String> = HashMap::new();
-    let mut memory = PgMemoryContexts::new("lake vector upsert");
-    for chunk in good.chunks(ROWS_PER_RESET) {
-        // SAFETY: what is allocated inside are the values bound to statements that have ended when
-        // the closure returns; outcomes are plain values.
-        unsafe {
-            memory.switch_to(|_| {
-                for (id, row) in chunk {
-                    pgrx::check_for_interrupts!();
-                    let sql = statements
-                        .entry(row.mode.as_str())
-                        .or_insert_with(|| statement(vector, row.mode));
-                    match write(vector, sql, id, row)? {
-                        Outcome::Inserted => counts.inserted += 1,
-                        Outcome::Updated => counts.updated += 1,
-                        Outcome::Unchanged => counts.unchanged += 1,
-                    }
-                }
-                Ok::<_, Error>(())
-            })?;
-            memory.reset();
-        }
-    }
-    Ok(())
-}
-
-/// Executes a statement for a row that passed the checks.
-fn write(vector: &VectorStore, sql: &str, id: &str, row: &Row<'_>) -> Result<Outcome> {
-    let Embedding::Values(values) = &row.embedding else {
-        return Err(Error::internal("a row without a vector passed the checks"));
-    };
-    let mut args: Vec<DatumWithOid<'_>> = vec![id.into(), real_array(values)];
-    if vector.metadata.is_some() {
-        args.push(row.metadata.as_deref().unwrap_or("{}").into());
-    }
-    if vector.content.is_some() {
-        args.push(row.content.as_deref().into());
-    }
-    let inserted = spi::cached_rows(sql, &args, |row| spi::need::<bool>(row, 1))?;
-    Ok(match inserted.first() {
-        Some(true) => Outcome::Inserted,
-        Some(false) => Outcome::Updated,
-        None => Outcome::Unchanged,
-    })
-}
-
-/// The statement of a mode: `$1` id, `$2` embedding, then metadata and content where the store has
-/// them. Returns a row where something was written: true for a new row.
-fn statement(vector: &VectorStore, mode: Mode) -> String {
-    let relation = vector.relation();
-    let id = vector.id.quoted();
-    let mut columns = vec![id.clone(), vector.embedding.quoted()];
-    let mut values = vec![vector.id_param(1), vector.vector_param(2)];
-    let mut next = 3;
-    let mut parameter = |column: &Option<Column>, cast: &str| {
-        if let Some(column) = column {
-            columns.push(column.quoted());
-            values.push(format!("${next}::pg_catalog.text{cast}"));
-            next += 1;
-        }
-    };
-    parameter(&vector.metadata, "::pg_catalog.jsonb");
-    parameter(&vector.content, "");
-
-    // Null-safe equality of each column with what is to be written.
-    let same = |new: &dyn Fn(usize) -> String| {
-        let mut all = vec![format!("t.{} {} {}", columns[1], vector.engine.operator("="), new(1))];
-        for (index, column) in columns.iter().enumerate().skip(2) {
-            let new = new(index);
-            all.push(format!(
-                "(t.{column} OPERATOR(pg_catalog.=) {new} OR (t.{column} IS NULL AND {new} IS NULL))"
-            ));
-        }
-        all.join(" AND ")
-    };
-    let into = format!(
-        "INSERT INTO {relation} AS t ({}) VALUES ({}) ON CONFLICT ({id})",
-        columns.join(", "),
-        values.join(", ")
-    );
-    match mode {
-        Mode::InsertOnly => format!("{into} DO NOTHING RETURNING true"),
-        Mode::Upsert => {
-            // A row that took the place of another one carries the lock on that one. Partitioned
-            // tables don't show it; there the question is whether the id was there when the
-            // statement began.
-            let new = if vector.partitioned {
-                format!(
-                    "NOT EXISTS (SELECT FROM {relation} AS old \
-                     WHERE old.{id} OPERATOR(pg_catalog.=) t.{id})"
-                )
-            } else {
-                "t.xmax OPERATOR(pg_catalog.=) 0".into()
-            };
-            let set: Vec<String> =
-                columns[1..].iter().map(|column| format!("{column} = excluded.{column}")).collect();
-            format!(
-                "{into} DO UPDATE SET {} WHERE ({}) IS NOT TRUE RETURNING {new}",
-                set.join(", "),
-                same(&|index| format!("excluded.{}", columns[index]))
-            )
-        }
-        Mode::UpdateOnly => {
-            let set: Vec<String> = columns[1..]
-                .iter()
-                .zip(&values[1..])
-                .map(|(column, value)| format!("{column} = {value}"))
-                .collect();
-            format!(
-                "UPDATE {relation} AS t SET {} WHERE t.{id} OPERATOR(pg_catalog.=) {} \
-                 AND ({}) IS NOT TRUE RETURNING false",
-                set.join(", "),
-                values[0],
-                same(&|index| values[index].clone())
-            )
-        }
-    }
 }
 
 /// A `real[]` of one dimension, copied as a whole rather than element by element.

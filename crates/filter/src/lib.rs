@@ -70,3 +70,11 @@ pub fn compile(filter: &Value, column: &str, first_param: usize) -> Result<Compi
 pub fn check(filter: &Value) -> Result<(), FilterError> {
     parse::parse(filter).map(drop)
 }
+
+/// The names, from the column inwards, that the name of a field stands for (`author.name`).
+///
+/// # Errors
+/// What [`compile`] says of such a field.
+pub fn path(name: &str) -> Result<Vec<String>, FilterError> {
+    parse::field_path(name)
+}

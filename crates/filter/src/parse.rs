@@ -291,6 +291,14 @@ fn misplaced(name: &str, at: At<'_>) -> FilterError {
     }
 }
 
+/// The path of a field that stands alone.
+pub(crate) fn field_path(name: &str) -> Result<Path, FilterError> {
+    if name.starts_with('$') {
+        return Err(misplaced(name, At::Root));
+    }
+    path(name, At::Root)
+}
+
 /// Splits a dotted name.
 fn path(name: &str, at: At<'_>) -> Result<Path, FilterError> {
     let mut path = vec![];

@@ -2,10 +2,12 @@
 //! and rows as JSON.
 
 mod check;
+mod half;
 mod item;
 mod kinds;
 
 pub use check::{Code, Fault, Rules};
+pub use half::half_bits;
 pub use item::{Embedding, Row, payload};
 pub use kinds::{IdType, Metric, Mode, Storage};
 

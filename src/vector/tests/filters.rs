@@ -3,7 +3,7 @@
 #[cfg(any(test, feature = "pg_test"))]
 #[pgrx::pg_schema]
 mod tests {
-    use crate::vector::tests::{Random, run, value_with};
+    use crate::vector::tests::{Random, run, value, value_with};
     use pgrx::prelude::*;
     use serde_json::{Map, Value, json};
 
@@ -74,6 +74,13 @@ mod tests {
     #[pg_test]
     fn vector_filters_mean_what_they_say() {
         run("CREATE TABLE d (n int, doc jsonb); CREATE INDEX ON d USING gin (doc jsonb_path_ops)");
+        // As lake.vector_index_metadata makes them.
+        for key in ["a", "b", "c.d", "a.b"] {
+            run(&format!(
+                "CREATE INDEX ON d ((doc -> '{key}')) WHERE jsonb_typeof(doc -> '{key}') = 'number';
+                 CREATE INDEX ON d ((doc ->> '{key}') COLLATE \"C\") WHERE jsonb_typeof(doc -> '{key}') = 'string'"
+            ));
+        }
         let mut random = Random(7);
         let docs: Vec<Value> = (0..300).map(|_| document(&mut random, 2)).collect();
         for (n, doc) in docs.iter().enumerate() {
@@ -127,5 +134,66 @@ mod tests {
             );
             assert!(plan.0.to_string().contains("d_doc"), "{}", plan.0);
         }
+    }
+
+    #[pg_test]
+    fn vector_index_metadata_serves_comparisons() {
+        run("CREATE EXTENSION vector; SELECT lake.vector_create('docs', 1);
+             CREATE TABLE plain (id int PRIMARY KEY, embedding vector(1), metadata json); SELECT lake.vector_adopt('plain')");
+        for store in ["docs", "plain"] {
+            run(&format!(
+                "INSERT INTO {store} (id, embedding, metadata) SELECT n, '[1]', jsonb_build_object( \
+                     'n', n, 'day', date '2000-01-01' + n, 'a', jsonb_build_object('it''s', n), \
+                     'mixed', CASE WHEN n % 2 = 0 THEN to_jsonb(n) ELSE to_jsonb(n::text) END, 'list', '[]'::jsonb) \
+                 FROM generate_series(1, 3000) n"
+            ));
+            for (key, kind, bound) in [
+                ("n", "auto", json!(2990)),
+                ("day", "auto", json!("2008-03-01")),
+                ("a.it's", "auto", json!(2990)),
+                ("mixed", "number", json!(2990)),
+            ] {
+                let quoted = key.replace('\'', "''");
+                let call = format!(
+                    "SELECT lake.vector_index_metadata('{store}', '{quoted}', '{kind}')::text"
+                );
+                let index: String = value(&call);
+                assert_eq!(value::<String>(&call), index, "made once");
+                let column =
+                    if store == "docs" { "t.metadata" } else { "(t.metadata::pg_catalog.jsonb)" };
+                let compiled =
+                    crate::filter::compile(&json!({ key: {"$gt": bound} }), column, 1).unwrap();
+                let args: Vec<_> = crate::filter::bind(&compiled.params).collect();
+                let plan: pgrx::Json = value_with(
+                    &format!("EXPLAIN (FORMAT JSON) SELECT FROM {store} t WHERE {}", compiled.sql),
+                    &args,
+                );
+                assert!(plan.0.to_string().contains(&index), "{key}: {}", plan.0);
+            }
+            // Odd data under an indexed key is no fault.
+            run(&format!(
+                "INSERT INTO {store} (id, embedding, metadata) SELECT 5000, '[1]', \
+                     jsonb_build_object('n', (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 1000) n), 'day', 7)"
+            ));
+            for (args, code) in [
+                ("'mixed'", "22023"),
+                ("'nothing'", "22023"),
+                ("'list'", "22023"),
+                ("NULL", "22004"),
+                ("'n', 'boolean'", "22023"),
+                ("'n', NULL", "22004"),
+                ("'a..b'", "22023"),
+            ] {
+                let call = format!("SELECT lake.vector_index_metadata('{store}', {args})");
+                assert_eq!(crate::vector::tests::fault(&call).0, code, "{args}");
+            }
+        }
+        run(
+            "CREATE ROLE lake_test_reader; GRANT ALL ON docs TO lake_test_reader; SET ROLE lake_test_reader",
+        );
+        assert_eq!(
+            crate::vector::tests::fault("SELECT lake.vector_index_metadata('docs', 'n')").0,
+            "42501"
+        );
     }
 }

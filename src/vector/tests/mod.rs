@@ -1,6 +1,9 @@
 //! Tests of vector stores inside the server.
 
+mod browse;
 mod filters;
+mod layouts;
+mod loads;
 mod searches;
 mod stores;
 mod upserts;

@@ -181,7 +181,7 @@ mod tests {
         run("CREATE TABLE nokey (id text, embedding vector(2));
              CREATE TABLE novec (id text PRIMARY KEY, embedding text);
              CREATE TABLE badid (id timestamptz PRIMARY KEY, embedding vector(2));
-             CREATE TABLE badmeta (id text PRIMARY KEY, embedding vector(2), metadata json);
+             CREATE TABLE badmeta (id text PRIMARY KEY, embedding vector(2), metadata text);
              CREATE TABLE untyped (id text PRIMARY KEY, embedding vector);
              CREATE VIEW v AS SELECT * FROM nokey");
         for (call, code, message) in [
@@ -197,7 +197,7 @@ mod tests {
             (
                 "'badmeta'",
                 "42804",
-                "column \"metadata\" of public.badmeta is of type json, not jsonb",
+                "column \"metadata\" of public.badmeta is of type text, not jsonb",
             ),
             (
                 "'untyped'",

@@ -290,4 +290,100 @@ mod tests {
             assert_eq!(found, ["5", "15"]);
         }
     }
+
+    #[pg_test]
+    fn vector_values_are_written_as_pgvector_itself_would() {
+        run("CREATE EXTENSION vector");
+        let mut random = crate::vector::tests::Random(11);
+        for storage in ["vector", "halfvec"] {
+            // Odd numbers of dimensions leave gaps between the elements of the array.
+            for dimensions in [1, 2, 7, 1_001] {
+                let store = format!("{storage}_{dimensions}");
+                run(&format!(
+                    "SELECT lake.vector_create('{store}', {dimensions}, 'l2', '{storage}')"
+                ));
+                let values: Vec<f32> = (0..3 * dimensions)
+                    .map(|_| random.unit() * 10_f32.powi(random.below(12) as i32 - 8))
+                    .collect();
+                run(&format!("CREATE TABLE {store}_sent (id text, v real[])"));
+                for (id, row) in values.chunks(dimensions).enumerate() {
+                    Spi::run_with_args(
+                        &format!("INSERT INTO {store}_sent VALUES ($1::text, $2)"),
+                        &[(id as i32).into(), row.to_vec().into()],
+                    )
+                    .unwrap();
+                }
+                let counts: String = value_with(
+                    &format!(
+                        "SELECT lake.vector_upsert_many('{store}', '{{0,1,2}}'::text[], $1::real[])::text"
+                    ),
+                    &[values.into()],
+                );
+                assert_eq!(counts, "(3,0,0,0)");
+                let differ: i64 = value(&format!(
+                    "SELECT count(*) FROM {store} FULL JOIN {store}_sent s USING (id) \
+                     WHERE (embedding = v::{storage}({dimensions})) IS NOT TRUE OR pg_column_size(embedding) = 0 \
+                        OR embedding::text <> v::{storage}::text"
+                ));
+                assert_eq!(differ, 0, "{store}");
+            }
+        }
+    }
+
+    #[pg_test]
+    fn vector_rows_that_the_table_refuses_are_rejected_alone() {
+        docs();
+        run("CREATE DOMAIN short AS text CHECK (length(VALUE) < 5);
+             ALTER TABLE docs ADD CHECK (content <> 'check'), ADD UNIQUE (content), ADD level int;
+             CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF NEW.content = 'raise' THEN RAISE 'not this one'; END IF;
+                 IF NEW.content = 'rights' THEN RAISE insufficient_privilege; END IF;
+                 NEW.level := NEW.content::short::text::int;
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER guard BEFORE INSERT ON docs FOR EACH ROW EXECUTE FUNCTION guard()");
+        let rows = |bad: &str, on_error: &str| {
+            format!(
+                "lake.vector_upsert_many('docs', \
+                     (SELECT array_agg('r' || n) FROM generate_series(1, 500) n), \
+                     (SELECT array_agg(n::real) FROM generate_series(1, 1500) n), \
+                     contents => (SELECT array_agg(COALESCE(('{bad}'::jsonb)->>(n::text), n::text)) \
+                                  FROM generate_series(1, 500) n), on_error => '{on_error}')"
+            )
+        };
+        let bad = r#"{"1": "check", "2": "raise", "77": "78", "250": "longer", "500": "check"}"#;
+        assert_eq!(
+            value::<String>(&format!("SELECT {}::text", rows(bad, "reject"))),
+            "(495,0,0,5)"
+        );
+        let found: String = value(
+            "SELECT string_agg(concat_ws(' ', ordinal, id, code), ', ' ORDER BY ordinal) FROM lake.rejects",
+        );
+        // The rows are written in the order of their ids, so r78 comes after r77.
+        assert_eq!(found, "1 r1 23514, 2 r2 P0001, 78 r78 23505, 250 r250 23514, 500 r500 23514");
+        let (code, message) = fault(&format!("SELECT {}", rows(r#"{"9": "raise"}"#, "raise")));
+        assert_eq!((code.as_str(), message.as_str()), ("P0001", "not this one"));
+        // Rights are no fault of a row.
+        run("DELETE FROM docs");
+        let (code, _) = fault(&format!("SELECT {}", rows(r#"{"9": "rights"}"#, "reject")));
+        assert_eq!(code, "42501");
+        assert_eq!(value::<i64>("SELECT count(*) FROM docs"), 0);
+    }
+
+    #[pg_test]
+    fn vector_ids_that_differ_as_texts_only_are_one_row() {
+        run("CREATE EXTENSION vector;
+             CREATE COLLATION fold (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+             CREATE TABLE folded (id text COLLATE fold PRIMARY KEY, embedding vector(1));
+             CREATE TABLE cut (id varchar(2) PRIMARY KEY, embedding vector(1));
+             SELECT lake.vector_adopt('folded'); SELECT lake.vector_adopt('cut')");
+        let many = |store: &str, ids: &str| {
+            value::<String>(&format!(
+                "SELECT lake.vector_upsert_many('{store}', '{ids}'::text[], '{{1,2,3}}'::real[], on_error => 'reject')::text"
+            ))
+        };
+        assert_eq!(many("folded", "{a,A,b}"), "(2,1,0,0)");
+        assert_eq!(many("cut", "{a,bc,bcd}"), "(2,0,0,1)");
+    }
 }

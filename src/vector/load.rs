@@ -1,0 +1,122 @@
+//! Loading without vector indexes, which makes it several times as fast: their definitions are kept
+//! in the catalogue while they are gone. Searches are exact meanwhile, since they look for an index
+//! anew each time.
+
+use super::store::VectorStore;
+use crate::access;
+use crate::error::{Error, Result};
+use crate::names;
+use crate::spi::{self, LocalSettings};
+use pgrx::JsonB;
+use serde::{Deserialize, Serialize};
+
+/// What it takes to make an index again on a table that may have been renamed since.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    name: String,
+    /// What follows `CREATE INDEX … ON …` in Postgres' own words, from `USING` on.
+    using: String,
+    tablespace: Option<String>,
+    comment: Option<String>,
+}
+
+/// Drops the vector indexes of the store, and returns how many there were. 42501 but for the owner,
+/// 55000 where a load has begun already.
+pub fn begin(vector: &VectorStore) -> Result<i32> {
+    let relation = vector.relation();
+    access::require_owner(relation)?;
+    let _path = LocalSettings::safe_search_path();
+    spi::execute(&format!("LOCK TABLE {relation} IN ACCESS EXCLUSIVE MODE"), &[])?;
+    let indexes = spi::rows(
+        "SELECT c.relname::text, pg_get_indexdef(c.oid), \
+                format('CREATE INDEX %I ON %s%I.%I ', c.relname, \
+                       CASE WHEN c.relkind = 'I' THEN 'ONLY ' ELSE '' END, n.nspname, t.relname), \
+                s.spcname::text, obj_description(c.oid, 'pg_class'), format('%I.%I', n.nspname, c.relname) \
+         FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid \
+         JOIN pg_namespace n ON n.oid = t.relnamespace JOIN pg_am am ON am.oid = c.relam \
+         LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace \
+         WHERE i.indrelid = $1 AND NOT i.indisunique \
+           AND am.amname IN ('hnsw', 'ivfflat', 'diskann', 'vchordrq', 'vchordg') ORDER BY c.oid",
+        &[relation.oid.into()],
+        |row| {
+            let definition: String = spi::need(row, 2)?;
+            let using =
+                definition.strip_prefix(&spi::need::<String>(row, 3)?).ok_or_else(|| {
+                    Error::internal(format!("can't read the definition {definition}"))
+                })?;
+            let kept = Kept {
+                name: spi::need(row, 1)?,
+                using: using.to_owned(),
+                tablespace: spi::get(row, 4)?,
+                comment: spi::get(row, 5)?,
+            };
+            Ok((spi::need::<String>(row, 6)?, kept))
+        },
+    )?;
+    let (names, kept): (Vec<String>, Vec<Kept>) = indexes.into_iter().unzip();
+    let json = serde_json::to_value(&kept).map_err(|error| Error::internal(error.to_string()))?;
+    let begun = access::as_extension_owner(|| {
+        spi::execute(
+            "INSERT INTO _lake.vector_load (relid, begun_by, indexes) \
+             VALUES ($1::regclass, session_user, $2) ON CONFLICT DO NOTHING",
+            &[relation.oid.into(), JsonB(json).into()],
+        )
+    })??;
+    if begun == 0 {
+        return Err(Error::not_in_prerequisite_state(format!(
+            "a load of {relation} has begun already"
+        ))
+        .hint(format!(
+            "SELECT lake.vector_end_load({}); makes its indexes again.",
+            names::literal(&relation.to_string())
+        )));
+    }
+    for name in &names {
+        spi::execute(&format!("DROP INDEX {name}"), &[])?;
+    }
+    Ok(i32::try_from(names.len()).unwrap_or(i32::MAX))
+}
+
+/// Makes the indexes again, or with `rebuild` false forgets them, and returns how many were made.
+/// 42501 but for the owner, 55000 where no load has begun.
+pub fn end(vector: &VectorStore, rebuild: bool) -> Result<i32> {
+    let relation = vector.relation();
+    access::require_owner(relation)?;
+    let kept = access::as_extension_owner(|| {
+        spi::rows(
+            "DELETE FROM _lake.vector_load WHERE relid = $1::regclass RETURNING indexes",
+            &[relation.oid.into()],
+            |row| Ok(spi::need::<JsonB>(row, 1)?.0),
+        )
+    })??;
+    let Some(kept) = kept.into_iter().next() else {
+        return Err(Error::not_in_prerequisite_state(format!("no load of {relation} has begun"))
+            .hint(format!(
+                "SELECT lake.vector_begin_load({}); comes first.",
+                names::literal(&relation.to_string())
+            )));
+    };
+    if !rebuild {
+        return Ok(0);
+    }
+    let kept: Vec<Kept> =
+        serde_json::from_value(kept).map_err(|error| Error::internal(error.to_string()))?;
+    let settings = LocalSettings::safe_search_path();
+    for index in &kept {
+        pgrx::check_for_interrupts!();
+        settings.set("default_tablespace", index.tablespace.as_deref().unwrap_or(""));
+        let name = names::ident(&index.name);
+        spi::execute(&format!("CREATE INDEX {name} ON {relation} {}", index.using), &[])?;
+        if let Some(comment) = &index.comment {
+            spi::execute(
+                &format!(
+                    "COMMENT ON INDEX {} IS {}",
+                    relation.sibling(&index.name),
+                    names::literal(comment)
+                ),
+                &[],
+            )?;
+        }
+    }
+    Ok(i32::try_from(kept.len()).unwrap_or(i32::MAX))
+}

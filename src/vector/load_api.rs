@@ -1,0 +1,20 @@
+//! The SQL functions around a load.
+
+use super::load;
+use super::store::VectorStore;
+use crate::error::SqlResult;
+use crate::regclass::RegClass;
+use pgrx::prelude::*;
+
+#[pg_extern(schema = "lake", volatile, parallel_unsafe)]
+pub fn vector_begin_load(store: Option<RegClass>) -> SqlResult<i32> {
+    Ok(load::begin(&VectorStore::load(store)?)?)
+}
+
+#[pg_extern(schema = "lake", volatile, parallel_unsafe)]
+pub fn vector_end_load(
+    store: Option<RegClass>,
+    rebuild: default!(Option<bool>, "true"),
+) -> SqlResult<i32> {
+    Ok(load::end(&VectorStore::load(store)?, rebuild.unwrap_or(true))?)
+}

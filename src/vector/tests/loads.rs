@@ -1,0 +1,96 @@
+//! Loading without indexes.
+
+#[cfg(any(test, feature = "pg_test"))]
+#[pgrx::pg_schema]
+mod tests {
+    use crate::vector::tests::{fault, run, value};
+    use pgrx::prelude::*;
+
+    fn definitions() -> Vec<String> {
+        value(
+            "SELECT coalesce(array_agg(pg_get_indexdef(i.indexrelid) || coalesce(obj_description(i.indexrelid), '') ORDER BY 1), '{}') \
+             FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam \
+             JOIN lake.stores s ON s.store = i.indrelid WHERE a.amname IN ('hnsw', 'ivfflat')",
+        )
+    }
+
+    #[pg_test]
+    fn vector_load_makes_the_indexes_again_as_they_were() {
+        run("CREATE SCHEMA ext; CREATE EXTENSION vector SCHEMA ext; CREATE SCHEMA \"a USING b\";
+             SET search_path = public, ext;
+             SELECT lake.vector_create('\"a USING b\".\"t\"\"x\"', 3);
+             CREATE INDEX \"i USING \"\"x\" ON \"a USING b\".\"t\"\"x\" USING hnsw (embedding vector_cosine_ops) WITH (m = 8);
+             COMMENT ON INDEX \"a USING b\".\"i USING \"\"x\" IS 'it''s mine';
+             CREATE INDEX ON \"a USING b\".\"t\"\"x\" USING hnsw ((embedding::halfvec(3)) halfvec_l2_ops) WHERE id <> 'x'");
+        let before = definitions();
+        assert_eq!(before.len(), 2);
+        let store = "'\"a USING b\".\"t\"\"x\"'";
+        assert_eq!(value::<i32>(&format!("SELECT lake.vector_begin_load({store})")), 2);
+        assert!(definitions().is_empty());
+        let gin: i64 =
+            value(&format!("SELECT count(*) FROM pg_index WHERE indrelid = {store}::regclass"));
+        assert_eq!(gin, 2, "the key and the metadata's index stay");
+        assert_eq!(fault(&format!("SELECT lake.vector_begin_load({store})")).0, "55000");
+        run(&format!("SELECT lake.vector_upsert({store}, 'a', '{{1,0,0}}')"));
+        assert_eq!(
+            value::<String>(&format!(
+                "SELECT path FROM lake.vector_explain({store}, '{{1,0,0}}', mode => 'approximate')"
+            )),
+            "exact"
+        );
+        let finding: String = value(
+            "SELECT severity || ' ' || remedy FROM lake.health() WHERE finding LIKE 'a load began%'",
+        );
+        assert!(finding.starts_with("info SELECT lake.vector_end_load("), "{finding}");
+        run("UPDATE _lake.vector_load SET begun_at = now() - interval '2 hours'");
+        let finding: String =
+            value("SELECT severity FROM lake.health() WHERE finding LIKE 'a load began%'");
+        assert_eq!(finding, "warning");
+        assert_eq!(value::<i32>(&format!("SELECT lake.vector_end_load({store})")), 2);
+        assert_eq!(definitions(), before);
+        assert_eq!(
+            value::<i64>("SELECT count(*) FROM lake.health() WHERE finding LIKE 'a load began%'"),
+            0
+        );
+        assert_eq!(fault(&format!("SELECT lake.vector_end_load({store})")).0, "55000");
+    }
+
+    #[pg_test]
+    fn vector_load_survives_a_rename_and_may_be_forgotten() {
+        run("CREATE EXTENSION vector; CREATE SCHEMA s;
+             SELECT lake.vector_create('docs', 2, options => '{\"index\": \"hnsw\"}');
+             SELECT lake.vector_begin_load('docs');
+             ALTER TABLE docs SET SCHEMA s; ALTER TABLE s.docs RENAME TO texts;
+             SELECT lake.vector_end_load('s.texts')");
+        assert_eq!(
+            definitions(),
+            ["CREATE INDEX docs_embedding_idx ON s.texts USING hnsw (embedding vector_cosine_ops)"]
+        );
+        run("SELECT lake.vector_begin_load('s.texts'); ALTER TABLE s.texts RENAME embedding TO e");
+        run("SELECT lake.drop_store('s.texts', keep_table => true)");
+        assert_eq!(value::<i64>("SELECT count(*) FROM _lake.vector_load"), 0);
+        run("SELECT lake.vector_adopt('s.texts', embedding_column => 'e');
+             CREATE INDEX ON s.texts USING hnsw (e vector_cosine_ops); SELECT lake.vector_begin_load('s.texts')");
+        assert_eq!(value::<i32>("SELECT lake.vector_end_load('s.texts', rebuild => false)"), 0);
+        assert!(definitions().is_empty());
+    }
+
+    #[pg_test]
+    fn vector_load_works_on_partitioned_tables_and_is_the_owners() {
+        run("CREATE EXTENSION vector;
+             CREATE TABLE p (id bigint PRIMARY KEY, embedding vector(2)) PARTITION BY RANGE (id);
+             CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+             CREATE INDEX p_vec ON p USING hnsw (embedding vector_cosine_ops);
+             SELECT lake.vector_adopt('p')");
+        assert_eq!(value::<i32>("SELECT lake.vector_begin_load('p')"), 1);
+        assert_eq!(value::<i32>("SELECT lake.vector_end_load('p')"), 1);
+        let valid: bool =
+            value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'p_vec'::regclass");
+        assert!(valid);
+        run(
+            "CREATE ROLE lake_test_writer; GRANT ALL ON p TO lake_test_writer; SET ROLE lake_test_writer",
+        );
+        assert_eq!(fault("SELECT lake.vector_begin_load('p')").0, "42501");
+        assert_eq!(fault("SELECT lake.vector_end_load('p')").0, "42501");
+    }
+}
