@@ -4,16 +4,19 @@
 //! - [`store`] — what is known of a store; [`create`] and [`adopt`] make one.
 //! - [`batch`] — the forms in which rows arrive; [`upsert`] — checks and writes them.
 //! - [`plan`] — exact or approximate, and why; [`search`] — asks.
-//! - [`rows`] — get, delete, count.
+//! - [`rows`] — get, delete, count; [`sample`] — rows drawn at random.
+//! - [`build`] — indexes, in the background.
 
 use pgrx::prelude::*;
 
 mod adopt;
 mod api;
 mod batch;
+pub mod build;
 mod create;
 mod plan;
 mod rows;
+mod sample;
 mod search;
 mod store;
 mod upsert;

@@ -2,7 +2,7 @@
 //! waits five seconds for other sessions to leave and then gives up, and a step of a job may take
 //! longer. Needs the library in the session, so it works where it is preloaded.
 
-use crate::workers::{VISIT, process};
+use crate::workers::{BUILDER, VISIT, process};
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::{pg_guard, pg_sys};
 use std::ffi::{CStr, c_char};
@@ -118,9 +118,9 @@ fn is_owner(database: pg_sys::Oid) -> bool {
     unsafe { pg_sys::object_ownercheck(pg_sys::Oid::from(1262), database, pg_sys::GetUserId()) }
 }
 
-/// Ends our visits to a database. Their jobs are tried again later.
+/// Ends our visits to a database, and its builder. Their jobs are tried again later.
 fn make_way(database: pg_sys::Oid) {
-    for visit in process::find(Some(database), |kind| kind == VISIT) {
+    for visit in process::find(Some(database), |kind| kind == VISIT || kind == BUILDER) {
         process::terminate(visit);
     }
 }

@@ -1,7 +1,8 @@
 //! What a vector store accepts, without a database: metrics, types, the checks every row passes,
-//! and rows as JSON.
+//! rows as JSON; which index suits it and what that costs.
 
 mod check;
+pub mod index;
 mod item;
 mod kinds;
 
