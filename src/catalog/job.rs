@@ -62,6 +62,19 @@ pub fn remember(store: &Store, action: &str, config: &Value) -> Result<()> {
     Ok(())
 }
 
+/// Makes the store's job for `action` due, where there is one.
+pub fn hasten(store: &Store, action: &str) -> Result<()> {
+    nudge::at_commit();
+    access::as_extension_owner(|| {
+        spi::execute(
+            "UPDATE _lake.job SET next_run = pg_catalog.now() \
+             WHERE relid = $1::pg_catalog.regclass AND kind = $2 AND action = $3 AND next_run > pg_catalog.now()",
+            &[store.oid().into(), store.kind.as_str().into(), action.into()],
+        )
+    })??;
+    Ok(())
+}
+
 /// The store's job for `action`.
 pub fn find(store: &Store, action: &str) -> Result<Option<i64>> {
     spi::one(

@@ -5,7 +5,7 @@
 //! - [`batch`] — the forms in which rows arrive; [`upsert`] — checks and writes them.
 //! - [`plan`] — exact or approximate, and why; [`search`] — asks.
 //! - [`rows`] — get, delete, count; [`sample`] — rows drawn at random.
-//! - [`build`] — indexes, in the background.
+//! - [`build`] — indexes, in the background; [`recall`] — what they find, measured.
 
 use pgrx::prelude::*;
 
@@ -15,6 +15,7 @@ mod batch;
 pub mod build;
 mod create;
 mod plan;
+pub mod recall;
 mod rows;
 mod sample;
 mod search;

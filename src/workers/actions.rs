@@ -85,6 +85,10 @@ pub static ACTIONS: &[Action] = &[
         ..Action::new(vector::build::ACTION, StoreKind::Vector, vector::build::step)
     },
     Action::new(vector::build::POLICY, StoreKind::Vector, vector::build::check_policy),
+    Action {
+        long: true,
+        ..Action::new(vector::recall::ACTION, StoreKind::Vector, vector::recall::step)
+    },
 ];
 
 /// Statistics of the whole store. Autovacuum never analyses a partitioned table as a whole, so that

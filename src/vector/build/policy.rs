@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::gucs;
 use crate::regclass::RegClass;
 use crate::spi;
-use crate::vector::sample;
+use crate::vector::{recall, sample};
 use crate::vector::store::VectorStore;
 use crate::vector::upsert::real_array;
 use crate::workers::actions::{Progress, Step};
@@ -88,12 +88,20 @@ pub fn set(store: &Store, policy: &Policy) -> Result<()> {
     start(store, policy.auto)
 }
 
-/// Makes the job of a store, or removes it.
+/// Makes the jobs of a store (a look whether an index is due, a measurement of it), or removes them.
 pub fn start(store: &Store, auto: bool) -> Result<()> {
     if auto {
         job::ensure_later(store, ACTION, SCHEDULE, &json!({}), SCHEDULE)?;
+        job::ensure_later(
+            store,
+            recall::ACTION,
+            recall::SCHEDULE,
+            &json!({}),
+            recall::SCHEDULE,
+        )?;
     } else {
         job::remove(store, ACTION)?;
+        job::remove(store, recall::ACTION)?;
     }
     Ok(())
 }

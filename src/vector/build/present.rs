@@ -12,7 +12,6 @@ pub struct Present {
     pub oid: pg_sys::Oid,
     pub schema: String,
     pub name: String,
-    pub method: String,
     /// Complete, and not partial.
     pub valid: bool,
     /// Ordered by the store's metric, or by the signs.
@@ -36,7 +35,6 @@ impl Present {
 pub fn all(vector: &VectorStore) -> Result<Vec<Present>> {
     spi::rows(
         "SELECT c.oid, n.nspname::pg_catalog.text, c.relname::pg_catalog.text, \
-                am.amname::pg_catalog.text, \
                 i.indisvalid AND i.indisready AND i.indpred IS NULL, \
                 EXISTS (SELECT FROM pg_catalog.pg_amop ao \
                         JOIN pg_catalog.pg_operator op ON op.oid = ao.amopopr \
@@ -66,10 +64,9 @@ pub fn all(vector: &VectorStore) -> Result<Vec<Present>> {
                 oid: spi::need(row, 1)?,
                 schema: spi::need(row, 2)?,
                 name: spi::need(row, 3)?,
-                method: spi::need(row, 4)?,
-                valid: spi::need(row, 5)?,
-                fits_metric: spi::need(row, 6)?,
-                building: spi::need(row, 7)?,
+                valid: spi::need(row, 4)?,
+                fits_metric: spi::need(row, 5)?,
+                building: spi::need(row, 6)?,
             })
         },
     )

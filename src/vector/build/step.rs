@@ -4,12 +4,13 @@
 use super::request::{self, Plan, Wish};
 use super::{check, present, record};
 use crate::access;
-use crate::catalog::Store;
+use crate::catalog::{Store, job};
 use crate::catalog::version::parts;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::regclass::RegClass;
 use crate::spi;
+use crate::vector::recall;
 use crate::vector::store::VectorStore;
 use crate::workers::actions::{Progress, Statement, Step};
 use pgrx::datum::TimestampWithTimeZone;
@@ -36,6 +37,7 @@ pub fn step(store: &Store, config: &Value, now: TimestampWithTimeZone) -> Result
     if !finished {
         let recall = check::check(&vector, &plan.definition, index.oid, name)?;
         record::finish(store.oid(), name, plan.rows, recall, now)?;
+        recall::portrait::keep(&vector, name)?;
         return Ok(Step::Done(Progress::default()));
     }
     let replaced = config["replaces"].as_array().map_or(&[][..], Vec::as_slice);
@@ -46,6 +48,7 @@ pub fn step(store: &Store, config: &Value, now: TimestampWithTimeZone) -> Result
         record::forget(store.oid(), &old.name)?;
         return Ok(Step::Statement(drop(&old.schema, &old.name)));
     }
+    job::hasten(store, recall::ACTION)?;
     Ok(Step::Finished(Progress::default()))
 }
 
@@ -123,7 +126,7 @@ pub fn cancel(store: &Store) -> Result<bool> {
             &[store.oid().into(), super::ACTION.into()],
         )
     })??;
-    let removed = crate::catalog::job::remove(store, super::ACTION)?;
+    let removed = job::remove(store, super::ACTION)?;
     if let (Some(pid), true) = (running, removed) {
         crate::workers::nudge::cancel_at_commit(pid);
     }
