@@ -69,7 +69,7 @@ LEFT JOIN LATERAL (
     -- pgvector doesn't say how many there are; the table's estimate does.
     SELECT LEAST(pg_catalog.round(
                (100.0 OPERATOR(pg_catalog.*) p.tuples_done) OPERATOR(pg_catalog./)
-               NULLIF(GREATEST(p.tuples_total, r.rows::pg_catalog.int8, t.reltuples::pg_catalog.int8), 0::pg_catalog.int8),
+               GREATEST(p.tuples_total, r.rows::pg_catalog.int8, t.reltuples::pg_catalog.int8, 1::pg_catalog.int8),
                1), 100.0) AS percent_done
 ) progress ON true
 LEFT JOIN LATERAL (

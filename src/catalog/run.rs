@@ -177,13 +177,7 @@ pub fn fail(
                  next_run = CASE WHEN next_run <> $2 THEN next_run \
                  ELSE $3::pg_catalog.timestamptz + pg_catalog.make_interval(secs => $4) END \
              WHERE job_id = $1",
-            &[
-                run.job_id.into(),
-                run.pushed_to.into(),
-                now.into(),
-                pause.into(),
-                attempts.into(),
-            ],
+            &[run.job_id.into(), run.pushed_to.into(), now.into(), pause.into(), attempts.into()],
         )?;
         end(run, "failure", totals, Some(failure), now)
     })?

@@ -155,8 +155,10 @@ fn wants_index(options: &Value) -> Result<bool> {
     match options.get("index").map(Value::as_str) {
         None | Some(Some("auto" | "none")) => Ok(false),
         Some(Some("hnsw")) => Ok(true),
-        Some(_) => Err(Error::invalid_parameter("option \"index\" must be \"auto\", \"none\" or \"hnsw\"")
-            .hint("Large loads are faster without an index, which \"auto\" makes afterwards.")),
+        Some(_) => {
+            Err(Error::invalid_parameter("option \"index\" must be \"auto\", \"none\" or \"hnsw\"")
+                .hint("Large loads are faster without an index, which \"auto\" makes afterwards."))
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! - [`batch`] — the forms in which rows arrive; [`upsert`] — checks and writes them.
 //! - [`plan`] — exact or approximate, and why; [`search`] — asks.
 //! - [`rows`] — get, delete, count; [`sample`] — rows drawn at random.
-//! - [`build`] — indexes, in the background; [`recall`] — what they find, measured.
+//! - [`build`] — indexes, in the background; [`recall`] — what they find, measured; [`health`] — findings.
 
 use pgrx::prelude::*;
 
@@ -14,6 +14,7 @@ mod api;
 mod batch;
 pub mod build;
 mod create;
+pub mod health;
 mod plan;
 pub mod recall;
 mod rows;

@@ -44,8 +44,7 @@ unsafe fn utility(text: &CStr, memory: &Memory) -> Result<()> {
         let (Some(raw), 1) = (parsed.get_ptr(0), parsed.len()) else {
             return Err(Error::internal("not one statement"));
         };
-        let mut planned =
-            PgBox::<pg_sys::PlannedStmt>::alloc_node(pg_sys::NodeTag::T_PlannedStmt);
+        let mut planned = PgBox::<pg_sys::PlannedStmt>::alloc_node(pg_sys::NodeTag::T_PlannedStmt);
         planned.commandType = pg_sys::CmdType::CMD_UTILITY;
         planned.canSetTag = true;
         planned.utilityStmt = (*raw).stmt;

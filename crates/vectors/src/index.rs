@@ -16,8 +16,7 @@ pub enum Method {
 }
 
 impl Method {
-    pub const ALL: [Method; 4] =
-        [Method::Hnsw, Method::Ivfflat, Method::Diskann, Method::Vchordrq];
+    pub const ALL: [Method; 4] = [Method::Hnsw, Method::Ivfflat, Method::Diskann, Method::Vchordrq];
 
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -367,9 +366,11 @@ mod tests {
         // 39,800 rows of 384 dimensions: 78, 44 and 13 MB.
         let shape = shape(Storage::Vector, 384, 39_800.0);
         let parameters = Parameters { m: 16, ef_construction: 64, lists: 0 };
-        for (kind, megabytes) in
-            [(Quantization::None, 78.0), (Quantization::Halfvec, 44.0), (Quantization::Binary, 13.0)]
-        {
+        for (kind, megabytes) in [
+            (Quantization::None, 78.0),
+            (Quantization::Halfvec, 44.0),
+            (Quantization::Binary, 13.0),
+        ] {
             let estimate = index_bytes(&shape, Method::Hnsw, kind, &parameters) / 1_048_576.0;
             let error = (estimate / megabytes - 1.0).abs();
             assert!(error < 0.2, "{kind:?}: {estimate:.0} MB for {megabytes}");

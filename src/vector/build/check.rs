@@ -32,7 +32,10 @@ pub fn check(
         return Ok(None);
     }
     let bad = |message: String| {
-        Error::not_in_prerequisite_state(format!("new index {name} on {}: {message}", vector.relation()))
+        Error::not_in_prerequisite_state(format!(
+            "new index {name} on {}: {message}",
+            vector.relation()
+        ))
     };
     let mut conditions = vector.searchable();
     conditions.push("true".into());

@@ -98,7 +98,8 @@ impl Definition {
 
 fn opclass(method: Method, name: &str) -> Result<String> {
     let found = spi::rows(
-        "SELECT pg_catalog.format('%I.%I', n.nspname, oc.opcname) \
+        "SELECT CASE WHEN oc.oid IS NOT NULL \
+                     THEN pg_catalog.format('%I.%I', n.nspname, oc.opcname) END \
          FROM pg_catalog.pg_am am LEFT JOIN pg_catalog.pg_opclass oc \
               ON oc.opcmethod = am.oid AND oc.opcname = $2::pg_catalog.text \
          LEFT JOIN pg_catalog.pg_namespace n ON n.oid = oc.opcnamespace \
@@ -107,8 +108,8 @@ fn opclass(method: Method, name: &str) -> Result<String> {
         |row| spi::get::<String>(row, 1),
     )?;
     match found.into_iter().next() {
-        Some(Some(opclass)) if opclass != "." => Ok(opclass),
-        Some(_) => Err(Error::unsupported(format!(
+        Some(Some(opclass)) => Ok(opclass),
+        Some(None) => Err(Error::unsupported(format!(
             "access method \"{}\" has no operator class {name}",
             method.as_str()
         ))

@@ -8,9 +8,9 @@ use crate::error::{Error, Result};
 use crate::gucs;
 use crate::regclass::RegClass;
 use crate::spi;
-use crate::vector::{recall, sample};
 use crate::vector::store::VectorStore;
 use crate::vector::upsert::real_array;
+use crate::vector::{recall, sample};
 use crate::workers::actions::{Progress, Step};
 use pgrx::datum::TimestampWithTimeZone;
 use serde_json::{Value, json};
@@ -43,12 +43,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self {
-            auto: true,
-            min_rows: MIN_ROWS,
-            max_exact_ms: MAX_EXACT_MS,
-            wish: Wish::default(),
-        }
+        Self { auto: true, min_rows: MIN_ROWS, max_exact_ms: MAX_EXACT_MS, wish: Wish::default() }
     }
 }
 
@@ -92,13 +87,7 @@ pub fn set(store: &Store, policy: &Policy) -> Result<()> {
 pub fn start(store: &Store, auto: bool) -> Result<()> {
     if auto {
         job::ensure_later(store, ACTION, SCHEDULE, &json!({}), SCHEDULE)?;
-        job::ensure_later(
-            store,
-            recall::ACTION,
-            recall::SCHEDULE,
-            &json!({}),
-            recall::SCHEDULE,
-        )?;
+        job::ensure_later(store, recall::ACTION, recall::SCHEDULE, &json!({}), recall::SCHEDULE)?;
     } else {
         job::remove(store, ACTION)?;
         job::remove(store, recall::ACTION)?;
@@ -157,20 +146,15 @@ fn exact_ms(vector: &VectorStore) -> Result<f64> {
 
 /// Whether the store has grown much since the last look, which is noted for the next one.
 fn is_loading(store: &Store, config: &Value, rows: f64) -> Result<bool> {
-    let inserted: i64 = spi::scalar(
-        "SELECT pg_catalog.pg_stat_get_tuples_inserted($1)",
-        &[store.oid().into()],
-    )?;
+    let inserted: i64 =
+        spi::scalar("SELECT pg_catalog.pg_stat_get_tuples_inserted($1)", &[store.oid().into()])?;
     let before = config["inserted"].as_i64();
     let waited = config["waited"].as_i64().unwrap_or(0);
     #[expect(clippy::cast_precision_loss, reason = "a size")]
     let grew = before.is_none_or(|before| (inserted - before) as f64 > LOADING * rows);
     let loading = grew && waited < PATIENCE;
-    let noted = if loading {
-        json!({"inserted": inserted, "waited": waited + 1})
-    } else {
-        json!({})
-    };
+    let noted =
+        if loading { json!({"inserted": inserted, "waited": waited + 1}) } else { json!({}) };
     job::remember(store, ACTION, &noted)?;
     Ok(loading)
 }

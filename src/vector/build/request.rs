@@ -171,11 +171,10 @@ pub fn plan(vector: &VectorStore, wish: &Wish) -> Result<Plan> {
     let wanted_bytes = index::build_memory(&shape, method, quantization, &parameters);
     let memory_kb = memory::grant_kb(wanted_bytes);
     let fits = f64::from(memory_kb) * 1_024.0 >= wanted_bytes;
-    let seconds =
-        match record::seconds_per_row(vector.store.oid(), &kind(method, quantization))? {
-            Some(measured) => measured * rows,
-            None => index::build_seconds(&shape, method, quantization, &parameters, fits),
-        };
+    let seconds = match record::seconds_per_row(vector.store.oid(), &kind(method, quantization))? {
+        Some(measured) => measured * rows,
+        None => index::build_seconds(&shape, method, quantization, &parameters, fits),
+    };
     Ok(Plan {
         choice,
         definition,

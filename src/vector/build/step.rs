@@ -4,8 +4,8 @@
 use super::request::{self, Plan, Wish};
 use super::{check, present, record};
 use crate::access;
-use crate::catalog::{Store, job};
 use crate::catalog::version::parts;
+use crate::catalog::{Store, job};
 use crate::error::{Error, Result};
 use crate::names;
 use crate::regclass::RegClass;

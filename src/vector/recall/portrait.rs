@@ -161,8 +161,7 @@ pub fn note_mixture(vector: &VectorStore) -> Result<()> {
     if rows.len() < ENOUGH {
         return Ok(());
     }
-    let unit =
-        rows.iter().filter(|row| (length(&row.embedding) - 1.0).abs() < 0.01).count();
+    let unit = rows.iter().filter(|row| (length(&row.embedding) - 1.0).abs() < 0.01).count();
     let share = count(unit) / count(rows.len());
     let lengths = (0.05..0.95).contains(&share).then(|| {
         format!(
