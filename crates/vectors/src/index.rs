@@ -197,6 +197,12 @@ fn check(
     quantization: Quantization,
     reason: &str,
 ) -> Result<Choice, Unfit> {
+    if quantization == Quantization::Binary && shape.metric == Metric::L1 {
+        return Err(Unfit {
+            message: "signs say nothing about the metric \"l1\"".into(),
+            hint: "Searches of such a store are exact.",
+        });
+    }
     let most = max_dimensions(method, quantization, shape.storage);
     if shape.dimensions > most {
         return Err(Unfit {
@@ -351,6 +357,13 @@ mod tests {
         let half = shape(Storage::Halfvec, 3_000, 1e5);
         let chosen = choose(&half, None, Some(Quantization::Halfvec), PLENTY).unwrap();
         assert_eq!(chosen.quantization, Quantization::None);
+    }
+
+    #[test]
+    fn signs_are_no_help_for_sums_of_differences() {
+        let shape = Shape { metric: Metric::L1, ..shape(Storage::Vector, 5_000, 1e5) };
+        let refused = choose(&shape, None, None, PLENTY).unwrap_err();
+        assert!(refused.message.contains("l1"), "{refused:?}");
     }
 
     #[test]

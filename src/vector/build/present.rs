@@ -39,7 +39,8 @@ pub fn all(vector: &VectorStore) -> Result<Vec<Present>> {
                 EXISTS (SELECT FROM pg_catalog.pg_amop ao \
                         JOIN pg_catalog.pg_operator op ON op.oid = ao.amopopr \
                         WHERE ao.amopfamily = oc.opcfamily AND ao.amoppurpose = 'o' \
-                          AND (op.oprname = $3::pg_catalog.text OR op.oprname = '<~>')), \
+                          AND (op.oprname = $3::pg_catalog.text \
+                               OR (op.oprname = '<~>' AND $3::pg_catalog.text <> '<+>'))), \
                 EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index p \
                         WHERE p.index_relid = c.oid) \
          FROM pg_catalog.pg_index i \
