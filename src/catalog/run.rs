@@ -37,6 +37,13 @@ pub struct Run {
     schedule_s: f64,
 }
 
+impl Run {
+    /// Runs in a row that failed or crashed before this one.
+    pub fn failures_before(&self) -> i32 {
+        self.failures_before
+    }
+}
+
 /// What a run has done so far.
 #[derive(Debug, Clone, Default)]
 pub struct Totals {

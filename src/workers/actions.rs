@@ -82,7 +82,7 @@ pub static ACTIONS: &[Action] = &[
         long: true,
         attempts: Some(vector::build::ATTEMPTS),
         clean_up: Some(vector::build::clean_up),
-        ..Action::new(vector::build::ACTION, StoreKind::Vector, vector::build::step)
+        ..Action::new(vector::build::ACTION, StoreKind::Vector, vector::build::next)
     },
     Action::new(vector::build::POLICY, StoreKind::Vector, vector::build::check_policy),
     Action {

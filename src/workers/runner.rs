@@ -30,8 +30,13 @@ pub fn run(job_id: i64, clock: &dyn Clock) -> Result<(), Failure> {
     let _unfinished = last_words::Unfinished::new(&run);
     process::report(Some(&format!("lake_stores job {}: {}", run.job_id, run.action)));
 
+    let attempts = actions::find(run.kind, &run.action).and_then(|action| action.attempts);
     let mut totals = Totals::default();
     let outcome = loop {
+        // Failures rest by themselves; crashes were counted, but by nobody who could act on it.
+        if attempts.is_some_and(|most| run.failures_before() >= most) {
+            break Err(given_up(&run));
+        }
         process::reload_if_asked();
         pgrx::check_for_interrupts!();
         let step = transaction::run(|| {
@@ -63,7 +68,6 @@ pub fn run(job_id: i64, clock: &dyn Clock) -> Result<(), Failure> {
     if outcome.is_err() {
         clean_up(&run);
     }
-    let attempts = actions::find(run.kind, &run.action).and_then(|action| action.attempts);
 
     transaction::run(|| {
         if !lock::hold_extension(true)? {
@@ -81,6 +85,17 @@ pub fn run(job_id: i64, clock: &dyn Clock) -> Result<(), Failure> {
             }
         }
     })
+}
+
+fn given_up(run: &Run) -> Failure {
+    Failure {
+        sqlstate: "55000".into(),
+        message: format!("given up: the last {} runs failed or crashed", run.failures_before()),
+        detail: None,
+        hint: Some(
+            "lake.job_runs says how; lake.alter_job(…, paused => false) tries again.".into(),
+        ),
+    }
 }
 
 /// Removes what a failed run left behind. What can't be removed now is by the next run.

@@ -2,7 +2,7 @@
 //!
 //! - [`api`] — the SQL functions.
 //! - [`request`] — what is to be built: planned, then left to a job.
-//! - [`step`] — the job: leftovers away, build, check, old indexes away.
+//! - [`mod@step`] — the job: leftovers away, build, check, old indexes away.
 //! - [`policy`] — the job that asks for an index once a store has grown enough.
 //! - [`definition`] — the index as SQL; [`present`] — those there are; [`record`] — what is known of
 //!   those that were built here; [`check`] — is a new one any good; [`memory`] — what a build may take.
@@ -22,7 +22,7 @@ mod request;
 mod step;
 
 pub use policy::{ACTION as POLICY, check as check_policy};
-pub use step::{clean_up, step};
+pub use step::{clean_up, step as next};
 
 /// The job that builds one index.
 pub const ACTION: &str = "build_index";

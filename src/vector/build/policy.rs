@@ -69,7 +69,7 @@ pub fn set(store: &Store, policy: &Policy) -> Result<()> {
             policy.min_rows
         )));
     }
-    if !(policy.max_exact_ms > 0.0) {
+    if policy.max_exact_ms.is_nan() || policy.max_exact_ms <= 0.0 {
         return Err(Error::invalid_parameter(format!(
             "max_exact_ms must be more than 0, not {}",
             policy.max_exact_ms
@@ -107,8 +107,9 @@ pub fn check(store: &Store, config: &Value, _now: TimestampWithTimeZone) -> Resu
     }
     let rows = sample::size(&vector, policy.min_rows)?;
     #[expect(clippy::cast_precision_loss, reason = "a size")]
-    let enough = rows >= policy.min_rows as f64;
-    if !enough && !(rows >= MEASURED_FROM && exact_ms(&vector)? > policy.max_exact_ms) {
+    let many = rows >= policy.min_rows as f64;
+    let due = many || (rows >= MEASURED_FROM && exact_ms(&vector)? > policy.max_exact_ms);
+    if !due {
         return Ok(Step::Idle);
     }
     if is_loading(store, config, rows)? {
