@@ -56,3 +56,32 @@ pub fn owns_database(database: pg_sys::Oid) -> bool {
         owns
     }
 }
+
+/// Runs a portal to its end as a statement of its own, and throws away what it returns.
+///
+/// # Safety
+/// The portal is ready to run; an error leaves it to the abort of the transaction.
+pub unsafe fn run_portal(portal: pg_sys::Portal) {
+    // SAFETY: as the caller says; nothing is written through the null completion.
+    unsafe {
+        #[cfg(feature = "pg18")]
+        pg_sys::PortalRun(
+            portal,
+            std::ffi::c_long::MAX,
+            true,
+            pg_sys::None_Receiver,
+            pg_sys::None_Receiver,
+            std::ptr::null_mut(),
+        );
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::PortalRun(
+            portal,
+            std::ffi::c_long::MAX,
+            true,
+            true,
+            pg_sys::None_Receiver,
+            pg_sys::None_Receiver,
+            std::ptr::null_mut(),
+        );
+    }
+}

@@ -35,6 +35,21 @@ static MAX_VISITS: GucSetting<i32> = GucSetting::<i32>::new(2);
 /// How long finished runs stay in `lake.job_runs`: long enough to see what happened last month.
 static HISTORY_DAYS: GucSetting<i32> = GucSetting::<i32>::new(30);
 
+/// Whether stores whose policy says so get their index by themselves.
+static AUTO_INDEX: GucSetting<bool> = GucSetting::<bool>::new(true);
+
+/// Most memory that one index build in the background takes, in kB. A gigabyte holds the graph of some
+/// 450,000 rows of 384 dimensions; there is one build at a time in a database.
+static INDEX_BUILD_MEMORY_KB: GucSetting<i32> = GucSetting::<i32>::new(1_048_576);
+
+pub fn auto_index() -> bool {
+    AUTO_INDEX.get()
+}
+
+pub fn index_build_memory_kb() -> i32 {
+    INDEX_BUILD_MEMORY_KB.get()
+}
+
 pub fn jobs() -> bool {
     JOBS.get()
 }
@@ -107,6 +122,24 @@ pub fn init() {
         &JOBS,
         GucContext::Suset,
         GucFlags::empty(),
+    );
+    GucRegistry::define_bool_guc(
+        c"lake_stores.auto_index",
+        c"Whether vector stores whose policy says so get their index in the background.",
+        c"lake.vector_set_index_policy says so for one store.",
+        &AUTO_INDEX,
+        GucContext::Suset,
+        GucFlags::empty(),
+    );
+    GucRegistry::define_int_guc(
+        c"lake_stores.index_build_memory",
+        c"Most memory that an index build in the background takes.",
+        c"Half of the machine's free memory is a limit too; maintenance_work_mem is taken where it is more.",
+        &INDEX_BUILD_MEMORY_KB,
+        1_024,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_KB,
     );
     GucRegistry::define_int_guc(
         c"lake_stores.max_visits",

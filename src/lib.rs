@@ -56,6 +56,7 @@ mod _lake {}
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     gucs::init();
+    vector::build::only_index::install();
     workers::init();
 }
 

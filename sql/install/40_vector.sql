@@ -1,4 +1,4 @@
--- Vector stores: ids that aren't text, the view of indexes, and the comments.
+-- Vector stores: ids that aren't text, and the comments.
 
 -- Calls with untyped parameters still mean the function with a text id, which Postgres prefers.
 CREATE FUNCTION lake.vector_upsert(
@@ -25,40 +25,6 @@ RETURN lake.vector_upsert(store, id::pg_catalog.text, embedding, metadata, conte
 ALTER FUNCTION lake.vector_search(
     pg_catalog.regclass, pg_catalog.float4[], pg_catalog.int4, pg_catalog.jsonb, pg_catalog.float8,
     pg_catalog.text, pg_catalog.int4, pg_catalog.bool) ROWS 10;
-
-CREATE VIEW lake.vector_indexes AS
-SELECT s.relid AS store,
-       i.indexrelid::pg_catalog.regclass AS index,
-       am.amname::pg_catalog.text AS method,
-       oc.opcname::pg_catalog.text AS opclass,
-       i.indisvalid AND i.indisready AS valid,
-       CASE
-           WHEN p.phase IS NOT NULL THEN 'building'
-           WHEN NOT (i.indisvalid AND i.indisready) THEN 'invalid'
-           WHEN i.indpred IS NOT NULL THEN 'partial'
-           ELSE 'ready'
-       END AS state,
-       p.phase,
-       CASE WHEN p.tuples_total OPERATOR(pg_catalog.>) 0
-            THEN pg_catalog.round((100.0 OPERATOR(pg_catalog.*) p.tuples_done)
-                                  OPERATOR(pg_catalog./) p.tuples_total, 1)
-       END AS percent_done,
-       pg_catalog.pg_relation_size(i.indexrelid) AS bytes,
-       pg_catalog.pg_get_indexdef(i.indexrelid) AS definition
-FROM _lake.store s
-JOIN pg_catalog.pg_index i ON i.indrelid OPERATOR(pg_catalog.=) s.relid::pg_catalog.oid
-JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
-JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) i.indrelid
-JOIN pg_catalog.pg_am am ON am.oid OPERATOR(pg_catalog.=) c.relam
-JOIN pg_catalog.pg_opclass oc ON oc.oid OPERATOR(pg_catalog.=) i.indclass[0]
-LEFT JOIN pg_catalog.pg_stat_progress_create_index p
-       ON p.index_relid OPERATOR(pg_catalog.=) i.indexrelid
-      AND p.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
-WHERE s.kind OPERATOR(pg_catalog.=) 'vector'
-  AND am.amname OPERATOR(pg_catalog.=) ANY ('{hnsw,ivfflat,diskann,vchordrq,vchordg}'::pg_catalog.name[])
-  AND pg_catalog.pg_has_role(t.relowner, 'USAGE');
-
-COMMENT ON VIEW lake.vector_indexes IS 'Vector indexes of the vector stores whose owner you are: method, whether a search can use it, progress of a build, size. State "invalid" is what a failed CREATE INDEX CONCURRENTLY leaves behind: drop it';
 
 COMMENT ON FUNCTION lake.vector_create(text, integer, text, text, text, text, jsonb) IS
     'Makes a table (id, embedding, metadata jsonb, content text) and registers it as a vector store. metric: cosine, l2, inner_product, l1; storage: vector, halfvec; id_type: text, bigint, uuid';

@@ -8,7 +8,17 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 /// The tables of the catalogue that hold rows about a store, the store itself last.
-const ABOUT_STORES: [&str; 6] = ["job_run", "job", "metric", "reject", "vector_load", "store"];
+const ABOUT_STORES: [&str; 9] = [
+    "job_run",
+    "job",
+    "metric",
+    "reject",
+    "vector_load",
+    "vector_index",
+    "vector_recall",
+    "vector_finding",
+    "store",
+];
 
 /// Deletes what the catalogue holds about these tables, and forgets those that were companions.
 /// Returns how many stores that were. The caller's right to drop them has been used already.

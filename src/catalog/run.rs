@@ -37,6 +37,13 @@ pub struct Run {
     schedule_s: f64,
 }
 
+impl Run {
+    /// Runs in a row that failed or crashed before this one.
+    pub fn failures_before(&self) -> i32 {
+        self.failures_before
+    }
+}
+
 /// What a run has done so far.
 #[derive(Debug, Clone, Default)]
 pub struct Totals {
@@ -63,12 +70,27 @@ pub fn pause_s(failures: i32, schedule_s: f64) -> f64 {
     (FIRST_PAUSE_S * doublings.exp2()).min(schedule_s.max(LONGEST_PAUSE_S))
 }
 
+/// A job that is due.
+#[derive(Debug)]
+pub struct Due {
+    pub job_id: i64,
+    pub kind: StoreKind,
+    pub action: String,
+}
+
 /// Jobs that are due, those waiting longest first.
-pub fn due(now: TimestampWithTimeZone) -> Result<Vec<i64>> {
+pub fn due(now: TimestampWithTimeZone) -> Result<Vec<Due>> {
     spi::rows(
-        "SELECT job_id FROM _lake.job WHERE NOT paused AND next_run <= $1 ORDER BY next_run, job_id",
+        "SELECT job_id, kind, action FROM _lake.job WHERE NOT paused AND next_run <= $1 \
+         ORDER BY next_run, job_id",
         &[now.into()],
-        |row| spi::need(row, 1),
+        |row| {
+            Ok(Due {
+                job_id: spi::need(row, 1)?,
+                kind: StoreKind::parse(&spi::need::<String>(row, 2)?)?,
+                action: spi::need(row, 3)?,
+            })
+        },
     )
 }
 
@@ -131,20 +153,38 @@ pub fn succeed(run: &Run, totals: &Totals, now: TimestampWithTimeZone) -> Result
     })?
 }
 
-/// Ends a run that failed: recorded with its SQLSTATE, tried again after a growing pause.
+/// Ends the run of a job that is done for good, which goes, unless somebody has asked for it again.
+pub fn finish(run: &Run, totals: &Totals, now: TimestampWithTimeZone) -> Result<()> {
+    access::as_extension_owner(|| {
+        spi::execute(
+            "UPDATE _lake.job SET failures = 0 WHERE job_id = $1 AND next_run <> $2",
+            &[run.job_id.into(), run.pushed_to.into()],
+        )?;
+        spi::execute(
+            "DELETE FROM _lake.job WHERE job_id = $1 AND next_run = $2",
+            &[run.job_id.into(), run.pushed_to.into()],
+        )?;
+        end(run, "success", totals, None, now)
+    })?
+}
+
+/// Ends a run that failed: recorded with its SQLSTATE, tried again after a growing pause,
+/// or paused after `attempts` failures in a row.
 pub fn fail(
     run: &Run,
     totals: &Totals,
     failure: &Failure,
+    attempts: Option<i32>,
     now: TimestampWithTimeZone,
 ) -> Result<()> {
     access::as_extension_owner(|| {
         let pause = pause_s(run.failures_before.saturating_add(1), run.schedule_s);
         spi::execute(
-            "UPDATE _lake.job SET next_run = CASE WHEN next_run <> $2 THEN next_run \
+            "UPDATE _lake.job SET paused = paused OR coalesce(failures >= $5, false), \
+                 next_run = CASE WHEN next_run <> $2 THEN next_run \
                  ELSE $3::pg_catalog.timestamptz + pg_catalog.make_interval(secs => $4) END \
              WHERE job_id = $1",
-            &[run.job_id.into(), run.pushed_to.into(), now.into(), pause.into()],
+            &[run.job_id.into(), run.pushed_to.into(), now.into(), pause.into(), attempts.into()],
         )?;
         end(run, "failure", totals, Some(failure), now)
     })?

@@ -133,6 +133,24 @@ impl Store {
         Ok(())
     }
 
+    /// Sets one option, whatever others say meanwhile. The current user must be owner.
+    pub fn set_option(&self, key: &str, value: Value) -> Result<()> {
+        access::require_owner(&self.relation)?;
+        access::as_extension_owner(|| {
+            spi::execute(
+                "UPDATE _lake.store SET options = options || pg_catalog.jsonb_build_object($3::pg_catalog.text, $4::pg_catalog.jsonb) \
+                 WHERE relid = $1::pg_catalog.regclass AND kind = $2",
+                &[
+                    self.relation.oid.into(),
+                    self.kind.as_str().into(),
+                    key.into(),
+                    JsonB(value).into(),
+                ],
+            )
+        })??;
+        Ok(())
+    }
+
     /// An option as text.
     pub fn option_str(&self, key: &str) -> Option<&str> {
         self.options.get(key).and_then(Value::as_str)

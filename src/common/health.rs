@@ -6,6 +6,7 @@ use crate::common::engines::{faults_of, state};
 use crate::error::Result;
 use crate::gucs;
 use crate::spi;
+use crate::vector;
 use crate::workers::{is_preloaded, status};
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -20,8 +21,8 @@ struct Finding {
 }
 
 const ERROR: &str = "error";
-const WARNING: &str = "warning";
-const INFO: &str = "info";
+pub const WARNING: &str = "warning";
+pub const INFO: &str = "info";
 
 /// Rows worth attention, the gravest first; none where all is well. `severity` is `error` (answers or
 /// data may be wrong, or nothing runs), `warning` (will become one) or `info`.
@@ -46,7 +47,11 @@ pub fn health() -> Result<
     // SAFETY: reads who calls, before the checks act as somebody else.
     let caller = unsafe { pg_sys::GetUserId() };
     let by_query = access::as_extension_owner(|| {
-        CHECKS.iter().map(|check| run(check, caller)).collect::<Result<Vec<_>>>()
+        CHECKS
+            .iter()
+            .chain(&vector::health::CHECKS)
+            .map(|check| run(check, caller))
+            .collect::<Result<Vec<_>>>()
     })??;
     found.extend(by_query.into_iter().flatten());
     found.sort_by_key(|f| {
@@ -141,10 +146,10 @@ fn worker(found: &mut Vec<Finding>) -> Result<()> {
 
 /// A query that finds what is in trouble: it returns the subject, the finding, and what stands for
 /// `{}` in the remedy. `$1` is the role that asks, for what not everybody may see.
-struct Check {
-    severity: &'static str,
-    sql: &'static str,
-    remedy: &'static str,
+pub struct Check {
+    pub severity: &'static str,
+    pub sql: &'static str,
+    pub remedy: &'static str,
 }
 
 static CHECKS: [Check; 8] = [

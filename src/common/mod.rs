@@ -1,7 +1,7 @@
 //! SQL functions and views that serve all stores.
 
 mod engines;
-mod health;
+pub mod health;
 mod jobs;
 mod rejects;
 mod stores;

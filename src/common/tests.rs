@@ -80,7 +80,8 @@ mod tests {
     fn a_job_is_due_at_its_time_and_keeps_to_its_schedule() {
         let (_, id) = store_with_job();
         assert!(run::due(instant("2024-03-01 11:59:59.999999+00")).unwrap().is_empty());
-        assert_eq!(run::due(instant("2024-03-01 12:00+00")).unwrap(), [id]);
+        let due = run::due(instant("2024-03-01 12:00+00")).unwrap();
+        assert_eq!(due.iter().map(|job| job.job_id).collect::<Vec<_>>(), [id]);
 
         // A little late: the schedule isn't moved by it.
         let clock = TestClock::at("2024-03-01 12:00:20+00");
@@ -126,7 +127,7 @@ mod tests {
         {
             let now = instant(&format!("2024-03-01 {at}+00"));
             let begun = run::begin(id, true, now).unwrap().unwrap();
-            run::fail(&begun, &Totals::default(), &failure, now).unwrap();
+            run::fail(&begun, &Totals::default(), &failure, None, now).unwrap();
             assert_eq!(&next_run(), next, "after failure {}", attempt + 1);
         }
         assert_eq!(text("SELECT detail->>'hint' FROM _lake.job_run LIMIT 1"), "Wait.");
@@ -139,6 +140,35 @@ mod tests {
             "failure failure failure crash"
         );
         assert_eq!(int("SELECT failures::int8 FROM _lake.job"), 4);
+    }
+
+    #[pg_test]
+    fn a_job_with_few_attempts_rests_after_them() {
+        let (_, id) = store_with_job();
+        let failure =
+            Failure { sqlstate: "55000".into(), message: "no".into(), detail: None, hint: None };
+        for attempt in 1..=2 {
+            let now = instant(&format!("2024-03-01 1{attempt}:00+00"));
+            let begun = run::begin(id, false, now).unwrap().unwrap();
+            assert_eq!(begun.failures_before(), attempt - 1);
+            run::fail(&begun, &Totals::default(), &failure, Some(2), now).unwrap();
+            assert_eq!(text("SELECT state FROM lake.jobs") == "paused", attempt == 2);
+        }
+    }
+
+    #[pg_test]
+    fn a_job_that_is_done_for_good_goes_unless_asked_for_again() {
+        let (_, id) = store_with_job();
+        let noon = instant("2024-03-01 12:00+00");
+        let begun = run::begin(id, true, noon).unwrap().unwrap();
+        Spi::run(&format!("SELECT lake.alter_job({id}, next_run => '2024-03-01 12:34+00')"))
+            .unwrap();
+        run::finish(&begun, &Totals::default(), noon).unwrap();
+        assert_eq!(next_run(), "12:34:00", "it was asked for meanwhile");
+        let begun = run::begin(id, false, noon).unwrap().unwrap();
+        run::finish(&begun, &Totals::default(), noon).unwrap();
+        assert_eq!(int("SELECT count(*) FROM lake.jobs"), 0);
+        assert_eq!(int("SELECT count(*) FROM lake.job_runs WHERE outcome = 'success'"), 2);
     }
 
     #[pg_test]

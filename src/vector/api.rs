@@ -40,6 +40,9 @@ pub fn vector_create(
     text_config: default!(Option<&str>, "NULL"),
     options: default!(Option<JsonbText>, "'{}'"),
 ) -> SqlResult<RegClass> {
+    let no_index = options.as_ref().is_some_and(|options| {
+        options.parse("options").is_ok_and(|options| options["index"] == "none")
+    });
     let store = create::create(&NewStore {
         name: need(name, "name")?,
         dimensions: need(dimensions, "dimensions")?,
@@ -52,6 +55,9 @@ pub fn vector_create(
             |options| options.parse("options"),
         )?,
     })?;
+    if !no_index {
+        super::build::policy::start(&store, true)?;
+    }
     Ok(regclass(&store))
 }
 

@@ -142,7 +142,8 @@ fn too_wide_hint(storage: Storage, dimensions: i32) -> String {
     }
 }
 
-/// The only option there is so far: `index`, `none` or `hnsw`.
+/// The only option there is so far: `index`, `auto` (in the background, once there are rows enough),
+/// `none` or `hnsw`.
 fn wants_index(options: &Value) -> Result<bool> {
     let Value::Object(options) = options else {
         return Err(Error::invalid_parameter("options must be an object"));
@@ -152,10 +153,12 @@ fn wants_index(options: &Value) -> Result<bool> {
             .hint("Options of a vector store: index."));
     }
     match options.get("index").map(Value::as_str) {
-        None | Some(Some("none")) => Ok(false),
+        None | Some(Some("auto" | "none")) => Ok(false),
         Some(Some("hnsw")) => Ok(true),
-        Some(_) => Err(Error::invalid_parameter("option \"index\" must be \"none\" or \"hnsw\"")
-            .hint("Large loads are faster without an index: CREATE INDEX afterwards.")),
+        Some(_) => {
+            Err(Error::invalid_parameter("option \"index\" must be \"auto\", \"none\" or \"hnsw\"")
+                .hint("Large loads are faster without an index, which \"auto\" makes afterwards."))
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Indexes that serve comparisons on a key of the metadata (`docs/decisions/0005-metadata-indexes.md`).
+//! Indexes that serve comparisons on a key of the metadata (`docs/decisions/0006-metadata-indexes.md`).
 
 use super::create::notice;
 use super::store::VectorStore;

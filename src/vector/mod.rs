@@ -7,7 +7,8 @@
 //! - [`load`] — loading without indexes.
 //! - [`metadata_index`] — indexes for comparisons in filters.
 //! - [`plan`] — exact or approximate, and why; [`search`] — asks.
-//! - [`rows`] — get, delete, count; [`browse`] — scroll, facet.
+//! - [`rows`] — get, delete, count; [`sample`] — rows drawn at random; [`browse`] — scroll, facet.
+//! - [`build`] — indexes, in the background; [`recall`] — what they find, measured; [`health`] — findings.
 
 use pgrx::prelude::*;
 
@@ -16,14 +17,18 @@ mod api;
 mod batch;
 mod browse;
 mod browse_api;
+pub mod build;
 mod create;
+pub mod health;
 mod load;
 mod load_api;
 mod metadata_index;
 mod metadata_index_api;
 mod pack;
 mod plan;
+pub mod recall;
 mod rows;
+mod sample;
 mod search;
 mod store;
 mod upsert;

@@ -6,6 +6,7 @@ use crate::catalog::{Store, StoreKind};
 use crate::error::Result;
 use crate::series;
 use crate::spi;
+use crate::vector;
 use pgrx::datum::TimestampWithTimeZone;
 use serde_json::Value;
 
@@ -19,6 +20,18 @@ pub struct Progress {
     pub bytes_after: i64,
 }
 
+/// A statement that can't be run inside a transaction block.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    pub sql: String,
+    /// What does the same inside a transaction: for `lake.run_job`.
+    pub in_transaction: String,
+    /// Settings while it runs.
+    pub settings: Vec<(&'static str, String)>,
+    /// What it is counted as once it is done.
+    pub progress: Progress,
+}
+
 /// The outcome of a step.
 #[derive(Debug, Clone)]
 pub enum Step {
@@ -28,6 +41,10 @@ pub enum Step {
     Done(Progress),
     /// The last unit was done: commit, and the run ends.
     Last(Progress),
+    /// As [`Step::Last`]; the job will never have anything to do again, and goes.
+    Finished(Progress),
+    /// Commit, run this as the owner of the store, then call again.
+    Statement(Statement),
 }
 
 /// One kind of job.
@@ -36,15 +53,42 @@ pub struct Action {
     pub kind: StoreKind,
     /// Does the next unit of work that is due at the given time. Runs as the owner of the store.
     pub step: fn(&Store, &Value, TimestampWithTimeZone) -> Result<Step>,
+    /// May take long: done by a process of its own, so that other jobs of the database don't wait.
+    pub long: bool,
+    /// After so many failures in a row the job is paused.
+    pub attempts: Option<i32>,
+    /// What a failed run leaves behind is removed by this, also as the owner.
+    pub clean_up: Option<fn(&Store, &Value) -> Result<Option<Statement>>>,
+}
+
+impl Action {
+    const fn new(
+        name: &'static str,
+        kind: StoreKind,
+        step: fn(&Store, &Value, TimestampWithTimeZone) -> Result<Step>,
+    ) -> Self {
+        Self { name, kind, step, long: false, attempts: None, clean_up: None }
+    }
 }
 
 /// Every action there is.
 pub static ACTIONS: &[Action] = &[
-    Action { name: "analyze", kind: StoreKind::Vector, step: analyze },
-    Action { name: "analyze", kind: StoreKind::Series, step: analyze },
-    Action { name: "analyze", kind: StoreKind::Geo, step: analyze },
-    Action { name: "make_chunks", kind: StoreKind::Series, step: series::jobs::make_chunks },
-    Action { name: "retention", kind: StoreKind::Series, step: series::jobs::retention },
+    Action::new("analyze", StoreKind::Vector, analyze),
+    Action::new("analyze", StoreKind::Series, analyze),
+    Action::new("analyze", StoreKind::Geo, analyze),
+    Action::new("make_chunks", StoreKind::Series, series::jobs::make_chunks),
+    Action::new("retention", StoreKind::Series, series::jobs::retention),
+    Action {
+        long: true,
+        attempts: Some(vector::build::ATTEMPTS),
+        clean_up: Some(vector::build::clean_up),
+        ..Action::new(vector::build::ACTION, StoreKind::Vector, vector::build::next)
+    },
+    Action::new(vector::build::POLICY, StoreKind::Vector, vector::build::check_policy),
+    Action {
+        long: true,
+        ..Action::new(vector::recall::ACTION, StoreKind::Vector, vector::recall::step)
+    },
 ];
 
 /// Statistics of the whole store. Autovacuum never analyses a partitioned table as a whole, so that
@@ -66,4 +110,9 @@ fn analyze(store: &Store, _config: &Value, _now: TimestampWithTimeZone) -> Resul
 /// The action of a job; `None` for one that this version doesn't know.
 pub fn find(kind: StoreKind, name: &str) -> Option<&'static Action> {
     ACTIONS.iter().find(|a| a.kind == kind && a.name == name)
+}
+
+/// Whether the action is done by the builder.
+pub fn is_long(kind: StoreKind, name: &str) -> bool {
+    find(kind, name).is_some_and(|action| action.long)
 }

@@ -38,7 +38,11 @@ pub fn register() {
 unsafe extern "C-unwind" fn on_exit(_code: c_int, _argument: pg_sys::Datum) {
     let Some(run) = UNFINISHED.take() else { return };
     // SAFETY: what was under way is lost; Postgres does the same before it drops temporary tables.
-    unsafe { pg_sys::AbortOutOfAnyTransaction() };
+    // The user of a statement is the store's owner; what follows is the worker's own.
+    unsafe {
+        pg_sys::AbortOutOfAnyTransaction();
+        pg_sys::SetUserIdAndSecContext(pg_sys::GetSessionUserId(), 0);
+    }
     // An error here only ends the process, which is ending.
     let _ = transaction::run(|| {
         if lock::hold_extension(false)? {

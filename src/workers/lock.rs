@@ -42,7 +42,7 @@ impl JobLock {
     /// `None` where somebody else works on the job. Called in a transaction.
     pub fn try_take(job_id: i64) -> Result<Option<Self>> {
         let tag = tag(job_id)?;
-        Ok(acquire(&tag, true, false).then_some(JobLock(tag)))
+        Ok(acquire(&tag, true, false).then(|| JobLock(tag)))
     }
 }
 
@@ -65,6 +65,14 @@ pub fn is_held(job_id: i64) -> Result<bool> {
 
 /// The id that stands for the launcher of this database; jobs begin at 1.
 const LAUNCHER: i64 = 0;
+
+/// The id that stands for the process that does long jobs.
+const BUILDER: i64 = -1;
+
+/// Makes this process the builder of the database until dropped; `None` where there is one.
+pub fn try_take_builder() -> Result<Option<JobLock>> {
+    JobLock::try_take(BUILDER)
+}
 
 /// One starts a launcher for this database at a time: waits, and holds to the end of this transaction.
 pub fn take_launcher() -> Result<()> {

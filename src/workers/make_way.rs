@@ -3,7 +3,7 @@
 //! longer. Needs the library in the session, so it works where it is preloaded.
 
 use crate::compat;
-use crate::workers::{VISIT, process};
+use crate::workers::{BUILDER, VISIT, process};
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::{pg_guard, pg_sys};
 use std::ffi::{CStr, c_char};
@@ -107,9 +107,9 @@ unsafe fn template_of(statement: *mut pg_sys::CreatedbStmt) -> Option<*const c_c
     }
 }
 
-/// Ends our visits to a database. Their jobs are tried again later.
+/// Ends our visits to a database, and its builder. Their jobs are tried again later.
 fn make_way(database: pg_sys::Oid) {
-    for visit in process::find(Some(database), |kind| kind == VISIT) {
+    for visit in process::find(Some(database), |kind| kind == VISIT || kind == BUILDER) {
         process::terminate(visit);
     }
 }

@@ -6,7 +6,9 @@
 //! | **starting a visit** | launcher | a free worker process: visit · none: the round ends, logged once |
 //! | **looking** | visit, one transaction | no extension, in recovery, switched off, other version: leaves · else: forgets stores whose tables are gone, marks crashed runs, prunes history, notes what is due |
 //! | **beginning a job** | visit, one transaction | somebody else has it, or it isn't due any more: next job · else a `running` row is written and counted as a failure |
+//! | **long jobs are due** | visit | starts a builder for the database where none runs, which does them one after the other like a visit, and ends |
 //! | **a step** | visit as the store's owner, a transaction each | done: next step · idle or last: ends well · error: rolled back, ends failed · SIGTERM: rolled back, recorded as stopped, ends · killed: found by the next visit |
+//! | **a statement** | visit or builder, as the store's owner, outside of transaction blocks | done: next step · error: what it left behind is removed, ends failed · SIGTERM, killed: the next run removes it |
 //! | **ending a job** | visit, one transaction | recorded; next job |
 //! | **leaving** | visit | process ends; nothing stays connected |
 //!
@@ -17,15 +19,17 @@
 //! be of a run that crashed.
 
 pub mod actions;
+mod builder;
 pub mod clock;
 mod databases;
 mod last_words;
 mod launcher;
-mod lock;
+pub mod lock;
 mod make_way;
 pub mod nudge;
-mod process;
+pub mod process;
 pub mod runner;
+mod statement;
 pub mod status;
 mod transaction;
 mod visit;
@@ -39,6 +43,8 @@ pub const LAUNCHER: &str = "lake_stores launcher";
 pub const LAUNCHER_OF: &str = "lake_stores launcher of database ";
 /// The same of a visit.
 pub const VISIT: &str = "lake_stores visit";
+/// The same of a process for long jobs of a database, one at a time.
+pub const BUILDER: &str = "lake_stores builder";
 
 /// Set in the postmaster and inherited by every process it forks.
 static PRELOADED: AtomicBool = AtomicBool::new(false);

@@ -1,6 +1,6 @@
-//! Wakes the launcher when a job was made due, once that is committed.
+//! Wakes the launcher when a job was made due, once that is committed; cancels a job likewise.
 
-use crate::workers::{LAUNCHER, LAUNCHER_OF, process};
+use crate::workers::{BUILDER, LAUNCHER, LAUNCHER_OF, process};
 use pgrx::pg_sys;
 use pgrx::{PgXactCallbackEvent, register_xact_callback};
 use std::cell::Cell;
@@ -22,6 +22,17 @@ pub fn at_commit() {
     register_xact_callback(PgXactCallbackEvent::Abort, || PENDING.set(false));
     // What is prepared is committed by somebody else, later; the naptime will do.
     register_xact_callback(PgXactCallbackEvent::Prepare, || PENDING.set(false));
+}
+
+/// Cancels what a builder of this database is at, once this transaction has committed.
+pub fn cancel_at_commit(pid: i32) {
+    register_xact_callback(PgXactCallbackEvent::Commit, move || {
+        // SAFETY: set at start-up of every session.
+        let database = unsafe { pg_sys::MyDatabaseId };
+        if process::find(Some(database), |kind| kind == BUILDER).contains(&pid) {
+            process::cancel(pid);
+        }
+    });
 }
 
 fn wake() {

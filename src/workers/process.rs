@@ -19,6 +19,7 @@ unsafe extern "C" {
 }
 
 const SIGHUP: c_int = 1;
+const SIGINT: c_int = 2;
 const SIGTERM: c_int = 15;
 /// "There is nothing left to do": from a visit to the launcher of its database.
 const SIGUSR2: c_int = 12;
@@ -59,6 +60,14 @@ pub fn terminate(pid: i32) {
     if pid > 1 {
         // SAFETY: a plain system call; a process that is gone makes it fail, which is as good.
         unsafe { kill(pid, SIGTERM) };
+    }
+}
+
+/// Cancels the statement that another process of ours is at.
+pub fn cancel(pid: i32) {
+    if pid > 1 {
+        // SAFETY: a plain system call; a process that is gone makes it fail, which is as good.
+        unsafe { kill(pid, SIGINT) };
     }
 }
 
@@ -127,6 +136,16 @@ fn set_from(name: &str, value: &str, source: pg_sys::GucSource::Type) {
             pg_sys::GucContext::PGC_SUSET,
             source,
         );
+    }
+}
+
+/// A parameter's present value, as `SHOW` has it; `None` for one that isn't there.
+pub fn setting(name: &str) -> Option<String> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the name outlives the call, and the answer is copied.
+    unsafe {
+        let value = pg_sys::GetConfigOptionByName(name.as_ptr(), std::ptr::null_mut(), true);
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
     }
 }
 

@@ -6,10 +6,11 @@ use crate::catalog::Store;
 use crate::catalog::run::{self, Failure, Run, Totals};
 use crate::error::{Error, Result};
 use crate::regclass::RegClass;
-use crate::workers::actions::{self, Action, Progress, Step};
+use crate::spi::{self, LocalSettings};
+use crate::workers::actions::{self, Action, Progress, Statement, Step};
 use crate::workers::clock::Clock;
 use crate::workers::lock::{self, JobLock};
-use crate::workers::{last_words, process, transaction};
+use crate::workers::{last_words, process, statement, transaction};
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 /// How many subjects (chunks, indexes) a run's record names.
@@ -29,8 +30,13 @@ pub fn run(job_id: i64, clock: &dyn Clock) -> Result<(), Failure> {
     let _unfinished = last_words::Unfinished::new(&run);
     process::report(Some(&format!("lake_stores job {}: {}", run.job_id, run.action)));
 
+    let attempts = actions::find(run.kind, &run.action).and_then(|action| action.attempts);
     let mut totals = Totals::default();
     let outcome = loop {
+        // Failures rest by themselves; crashes were counted, but by nobody who could act on it.
+        if attempts.is_some_and(|most| run.failures_before() >= most) {
+            break Err(given_up(&run));
+        }
         process::reload_if_asked();
         pgrx::check_for_interrupts!();
         let step = transaction::run(|| {
@@ -42,31 +48,77 @@ pub fn run(job_id: i64, clock: &dyn Clock) -> Result<(), Failure> {
         match step {
             // The extension was dropped, and the record of this run with it.
             Ok(None) => return Ok(()),
-            Ok(Some(Step::Idle)) => break Ok(()),
-            Ok(Some(Step::Done(progress))) => totals.add(progress),
-            Ok(Some(Step::Last(progress))) => {
+            Ok(Some((_, Step::Idle))) => break Ok(false),
+            Ok(Some((_, Step::Done(progress)))) => totals.add(progress),
+            Ok(Some((_, Step::Last(progress)))) => {
                 totals.add(progress);
-                break Ok(());
+                break Ok(false);
             }
+            Ok(Some((_, Step::Finished(progress)))) => {
+                totals.add(progress);
+                break Ok(true);
+            }
+            Ok(Some((owner, Step::Statement(next)))) => match statement::run(&next, owner) {
+                Ok(()) => totals.add(next.progress),
+                Err(failure) => break Err(failure),
+            },
             Err(failure) => break Err(failure),
         }
     };
+    if outcome.is_err() {
+        clean_up(&run);
+    }
 
     transaction::run(|| {
         if !lock::hold_extension(true)? {
             return Ok(());
         }
         match &outcome {
-            Ok(()) => run::succeed(&run, &totals, clock.now()),
+            Ok(true) => run::finish(&run, &totals, clock.now()),
+            Ok(false) => run::succeed(&run, &totals, clock.now()),
             Err(failure) => {
                 process::log(&format!(
                     "lake_stores job {} ({}) failed: {} {}",
                     run.job_id, run.action, failure.sqlstate, failure.message
                 ));
-                run::fail(&run, &totals, failure, clock.now())
+                run::fail(&run, &totals, failure, attempts, clock.now())
             }
         }
     })
+}
+
+fn given_up(run: &Run) -> Failure {
+    Failure {
+        sqlstate: "55000".into(),
+        message: format!("given up: the last {} runs failed or crashed", run.failures_before()),
+        detail: None,
+        hint: Some(
+            "lake.job_runs says how; lake.alter_job(…, paused => false) tries again.".into(),
+        ),
+    }
+}
+
+/// Removes what a failed run left behind. What can't be removed now is by the next run.
+fn clean_up(run: &Run) {
+    let found = transaction::run(|| {
+        let clean_up = actions::find(run.kind, &run.action).and_then(|action| action.clean_up);
+        let (Some(clean_up), true) = (clean_up, lock::hold_extension(true)?) else {
+            return Ok(None);
+        };
+        let (owner, statement) = as_owner(run, |store| clean_up(store, &run.config))?;
+        Ok(statement.map(|statement| (owner, statement)))
+    });
+    let done = match found {
+        Ok(Some((owner, statement))) => statement::run(&statement, owner),
+        Ok(None) => Ok(()),
+        Err(failure) => Err(failure),
+    };
+    if let Err(failure) = done {
+        process::log(&format!(
+            "lake_stores job {} couldn't clean up: {}",
+            run.job_id, failure.message
+        ));
+    }
 }
 
 /// Does a job now, due or not, in the caller's transaction; the caller's rights were checked. An
@@ -82,33 +134,59 @@ pub fn run_now(job_id: i64, clock: &dyn Clock) -> Result<(i64, Totals)> {
     let run = run::begin(job_id, false, clock.now())?
         .ok_or_else(|| Error::undefined_object(format!("job {job_id} does not exist")))?;
     let mut totals = Totals::default();
-    loop {
+    let finished = loop {
         pgrx::check_for_interrupts!();
         match step_as_owner(&run, clock)? {
-            Step::Idle => break,
-            Step::Done(progress) => totals.add(progress),
-            Step::Last(progress) => {
+            (_, Step::Idle) => break false,
+            (_, Step::Done(progress)) => totals.add(progress),
+            (_, Step::Last(progress)) => {
                 totals.add(progress);
-                break;
+                break false;
+            }
+            (_, Step::Finished(progress)) => {
+                totals.add(progress);
+                break true;
+            }
+            (_, Step::Statement(next)) => {
+                as_owner(&run, |_| in_transaction(&next))?;
+                totals.add(next.progress);
             }
         }
+    };
+    if finished {
+        run::finish(&run, &totals, clock.now())?;
+    } else {
+        run::succeed(&run, &totals, clock.now())?;
     }
-    run::succeed(&run, &totals, clock.now())?;
     Ok((run.run_id, totals))
 }
 
-/// One step with the rights of the store's owner and nothing more. What the owner's functions set
-/// (triggers, index expressions) ends with the step.
-fn step_as_owner(run: &Run, clock: &dyn Clock) -> Result<Step> {
-    let store = Store::find(RegClass(run.relid), run.kind)?;
+fn in_transaction(statement: &Statement) -> Result<()> {
+    let settings = LocalSettings::new();
+    for (name, value) in &statement.settings {
+        settings.set(name, value);
+    }
+    spi::execute(&statement.in_transaction, &[])?;
+    Ok(())
+}
+
+/// One step, with the role it was done as.
+fn step_as_owner(run: &Run, clock: &dyn Clock) -> Result<(pg_sys::Oid, Step)> {
     let action = find_action(run)?;
+    as_owner(run, |store| (action.step)(store, &run.config, clock.now()))
+}
+
+/// Something done with the rights of the store's owner and nothing more. What the owner's functions
+/// set (triggers, index expressions) ends with it.
+fn as_owner<T>(run: &Run, f: impl FnOnce(&Store) -> Result<T>) -> Result<(pg_sys::Oid, T)> {
+    let store = Store::find(RegClass(run.relid), run.kind)?;
     let owner = access::owner_of(&store.relation)?;
     // SAFETY: opens a level of settings, closed below, or by the abort that follows an error.
     let level = unsafe { pg_sys::NewGUCNestLevel() };
-    let step = access::as_role(owner, || (action.step)(&store, &run.config, clock.now()));
+    let done = access::as_role(owner, || f(&store));
     // SAFETY: closes the level above and rolls back every setting made in it.
     unsafe { pg_sys::AtEOXact_GUC(false, level) };
-    step
+    Ok((owner, done?))
 }
 
 fn find_action(run: &Run) -> Result<&'static Action> {

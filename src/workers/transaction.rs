@@ -11,27 +11,31 @@ use std::panic::AssertUnwindSafe;
 
 /// Runs `body` in a transaction of its own and commits; rolls back where it fails or raises.
 pub fn run<T>(body: impl FnOnce() -> Result<T>) -> Result<T, Failure> {
-    let attempt = AssertUnwindSafe(|| {
-        // SAFETY: called outside of any transaction; ended below or by the abort of the handlers.
+    catch(|| {
+        // SAFETY: called outside of any transaction; ended below or by the abort that follows.
         unsafe {
             pg_sys::SetCurrentStatementStartTimestamp();
             pg_sys::StartTransactionCommand();
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         }
-        match body() {
-            Ok(value) => {
-                // SAFETY: ends the transaction begun above, whose snapshot is on top.
-                unsafe {
-                    pg_sys::PopActiveSnapshot();
-                    pg_sys::CommitTransactionCommand();
-                }
-                Ok(value)
-            }
-            Err(error) => {
-                abort();
-                Err(Failure::from(error))
-            }
+        let value = body()?;
+        // SAFETY: ends the transaction begun above, whose snapshot is on top.
+        unsafe {
+            pg_sys::PopActiveSnapshot();
+            pg_sys::CommitTransactionCommand();
         }
+        Ok(value)
+    })
+}
+
+/// Runs `body`, which begins and commits transactions itself; rolls back the open one where it fails
+/// or raises.
+pub fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T, Failure> {
+    let attempt = AssertUnwindSafe(|| {
+        body().map_err(|error| {
+            abort();
+            Failure::from(error)
+        })
     });
     let outcome = PgTryBuilder::new(attempt)
         .catch_others(|caught| {

@@ -4,7 +4,7 @@ use crate::catalog::run::Failure;
 use crate::catalog::{dropped, run, version};
 use crate::error::Result;
 use crate::workers::clock::{Clock, SystemClock};
-use crate::workers::{VISIT, last_words, lock, process, runner, transaction};
+use crate::workers::{VISIT, actions, builder, last_words, lock, process, runner, transaction};
 use crate::{gucs, spi};
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::{pg_guard, pg_sys};
@@ -16,7 +16,7 @@ pub extern "C-unwind" fn lake_stores_visit(argument: pg_sys::Datum) {
     // An OID, passed by value. The role is the bootstrap superuser; jobs run as owners of stores.
     let database = pg_sys::Oid::from(argument.value() as u32);
     BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
-    settle_in();
+    settle_in(VISIT);
     last_words::register();
     match visit(&SystemClock) {
         Ok(Found::NoExtension) => {
@@ -31,10 +31,10 @@ pub extern "C-unwind" fn lake_stores_visit(argument: pg_sys::Datum) {
     }
 }
 
-/// Settings of the whole visit: nothing that the database's owner has set for its sessions may lead
+/// Settings of a process that does jobs: nothing that the database's owner has set for its sessions may lead
 /// statements of the superuser astray, or make a job wait for ever.
-fn settle_in() {
-    process::name(VISIT);
+pub fn settle_in(name: &str) {
+    process::name(name);
     process::set("search_path", "pg_catalog, pg_temp");
     process::set("session_replication_role", "origin");
     process::set("default_transaction_read_only", "off");
@@ -53,22 +53,30 @@ enum Found {
     /// In recovery, switched off, being dropped, or another version's catalogue.
     NotNow,
     /// These jobs are due.
-    Due(Vec<i64>),
+    Due(Vec<run::Due>),
 }
 
 fn visit(clock: &dyn Clock) -> Result<Found, Failure> {
     process::report(Some("lake_stores: looking for due jobs"));
     let found = transaction::run(|| look(clock))?;
     if let Found::Due(jobs) = &found {
-        for &job in jobs {
+        let long = |job: &&run::Due| actions::is_long(job.kind, &job.action);
+        if jobs.iter().any(|job| long(&job)) && builder_is_free()? {
+            builder::start();
+        }
+        for job in jobs.iter().filter(|job| !long(job)) {
             process::reload_if_asked();
             if gucs::jobs() {
-                runner::run(job, clock)?;
+                runner::run(job.job_id, clock)?;
             }
         }
     }
     process::report(None);
     Ok(found)
+}
+
+fn builder_is_free() -> Result<bool, Failure> {
+    transaction::run(|| Ok(lock::hold_extension(false)? && lock::try_take_builder()?.is_some()))
 }
 
 /// Tidies the catalogue and says what is due.

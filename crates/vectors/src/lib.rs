@@ -1,8 +1,9 @@
 //! What a vector store accepts, without a database: metrics, types, the checks every row passes,
-//! and rows as JSON.
+//! rows as JSON; which index suits it and what that costs.
 
 mod check;
 mod half;
+pub mod index;
 mod item;
 mod kinds;
 

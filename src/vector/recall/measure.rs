@@ -1,0 +1,182 @@
+//! Rows of the store as queries, each answered exactly and by the index.
+//!
+//! A row is not counted among its own neighbours: every index finds it. What counts as found is a row no
+//! farther than the last of the true neighbours, so that ties and copies are no misses.
+
+use crate::error::{Error, Result};
+use crate::jsonb::JsonbText;
+use crate::vector::batch::Reals;
+use crate::vector::plan::{Mode, Path};
+use crate::vector::sample::{self, Sampled};
+use crate::vector::search::Query;
+use crate::vector::store::VectorStore;
+use std::time::Instant;
+
+/// Most rows that are looked for.
+pub const MAX_SAMPLES: i32 = 10_000;
+/// Most neighbours.
+pub const MAX_K: i32 = 1_000;
+
+/// A query with its exact answer.
+pub struct Truth {
+    id: String,
+    query: Reals,
+    /// Of the nearest other rows, in order.
+    distances: Vec<f64>,
+    pub exact_ms: f64,
+}
+
+/// What came of all queries.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    pub index: String,
+    pub ef_search: i32,
+    pub samples: usize,
+    pub mean: f64,
+    /// Nineteen of twenty queries find at least this share.
+    pub p5: f64,
+    pub worst: f64,
+    pub exact_ms: f64,
+    pub approximate_ms: f64,
+}
+
+/// What is measured.
+pub struct Task<'a> {
+    pub vector: &'a VectorStore,
+    pub k: i32,
+    pub filter: Option<&'a JsonbText>,
+}
+
+impl<'a> Task<'a> {
+    /// 22023 for numbers out of range; 55000 where no search uses an index.
+    pub fn new(
+        vector: &'a VectorStore,
+        k: i32,
+        samples: i32,
+        filter: Option<&'a JsonbText>,
+    ) -> Result<(Self, usize)> {
+        for (name, value, most) in [("k", k, MAX_K), ("samples", samples, MAX_SAMPLES)] {
+            if !(1..=most).contains(&value) {
+                return Err(Error::invalid_parameter(format!(
+                    "{name} must be between 1 and {most}, not {value}"
+                )));
+            }
+        }
+        if vector.index()?.is_none() {
+            return Err(Error::not_in_prerequisite_state(format!(
+                "{} has no index that a search could use, so every answer is exact",
+                vector.relation()
+            ))
+            .hint("lake.vector_build_index makes one."));
+        }
+        Ok((Self { vector, k, filter }, usize::try_from(samples).unwrap_or(1)))
+    }
+
+    fn query(&self, query: &'a Reals) -> Result<Query<'a>> {
+        // One more than wanted: the row itself.
+        Query::new(self.vector, Some(query), Some(self.k + 1), self.filter)
+    }
+
+    /// Draws queries and answers them exactly. 55000 where there are none.
+    pub fn truths(&self, samples: usize) -> Result<Vec<Truth>> {
+        let mut truths = Vec::with_capacity(samples);
+        for row in sample::rows(self.vector, samples)? {
+            pgrx::check_for_interrupts!();
+            let Some(truth) = self.truth(row)? else { continue };
+            truths.push(truth);
+        }
+        if truths.is_empty() {
+            return Err(Error::not_in_prerequisite_state(format!(
+                "{} has too few rows to measure",
+                self.vector.relation()
+            ))
+            .detail("Each query needs a row, and another one that it could find."));
+        }
+        Ok(truths)
+    }
+
+    fn truth(&self, row: Sampled) -> Result<Option<Truth>> {
+        let bytes: Vec<u8> = row.embedding.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let reals = Reals::from_bytes(&bytes)?;
+        let start = Instant::now();
+        let distances = self.distances(&row.id, &reals, Mode::Exact, None)?;
+        let exact_ms = start.elapsed().as_secs_f64() * 1_000.0;
+        Ok((!distances.is_empty()).then_some(Truth {
+            id: row.id,
+            query: reals,
+            distances,
+            exact_ms,
+        }))
+    }
+
+    /// Distances of the nearest rows other than `id`.
+    fn distances(
+        &self,
+        id: &str,
+        reals: &Reals,
+        mode: Mode,
+        ef_search: Option<i32>,
+    ) -> Result<Vec<f64>> {
+        let mut query = Query::new(self.vector, Some(reals), Some(self.k + 1), self.filter)?;
+        query.mode = mode;
+        query.set_ef_search(ef_search)?;
+        let mut distances: Vec<f64> =
+            query.run()?.into_iter().filter(|hit| hit.id != id).map(|hit| hit.distance).collect();
+        distances.truncate(usize::try_from(self.k).unwrap_or(1));
+        Ok(distances)
+    }
+
+    /// Answers the queries by the index, with `ef_search` candidates or as many as a search takes.
+    pub fn measure(&self, truths: &'a [Truth], ef_search: Option<i32>) -> Result<Measured> {
+        let mut shares = Vec::with_capacity(truths.len());
+        let mut times = Vec::with_capacity(truths.len());
+        for truth in truths {
+            pgrx::check_for_interrupts!();
+            let start = Instant::now();
+            let found = self.distances(&truth.id, &truth.query, Mode::Approximate, ef_search)?;
+            times.push(start.elapsed().as_secs_f64() * 1_000.0);
+            shares.push(share(&truth.distances, &found));
+        }
+        let mut query = self.query(&truths[0].query)?;
+        query.mode = Mode::Approximate;
+        query.set_ef_search(ef_search)?;
+        let Path::Approximate { index, ef_search, .. } = query.choose()?.path else {
+            return Err(Error::not_in_prerequisite_state("a search uses no index here"));
+        };
+        shares.sort_by(f64::total_cmp);
+        let count = shares.len();
+        Ok(Measured {
+            index: index.name,
+            ef_search,
+            samples: count,
+            mean: mean(&shares),
+            p5: shares[count / 20],
+            worst: shares[0],
+            exact_ms: median(truths.iter().map(|truth| truth.exact_ms).collect()),
+            approximate_ms: median(times),
+        })
+    }
+}
+
+/// The share of the true neighbours that were found.
+fn share(truth: &[f64], found: &[f64]) -> f64 {
+    let last = truth.last().copied().unwrap_or(f64::INFINITY);
+    // The two paths may add up in another order.
+    let limit = last + last.abs().max(1e-6) * 1e-6;
+    let hits = found.iter().filter(|distance| **distance <= limit).count().min(truth.len());
+    count(hits) / count(truth.len().max(1))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+fn count(n: usize) -> f64 {
+    n as f64
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / count(values.len().max(1))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
