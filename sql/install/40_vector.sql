@@ -21,11 +21,6 @@ CREATE FUNCTION lake.vector_upsert(
 ) RETURNS pg_catalog.text LANGUAGE sql VOLATILE
 RETURN lake.vector_upsert(store, id::pg_catalog.text, embedding, metadata, content, mode);
 
--- The planner's idea of the size of a result that has no better one.
-ALTER FUNCTION lake.vector_search(
-    pg_catalog.regclass, pg_catalog.float4[], pg_catalog.int4, pg_catalog.jsonb, pg_catalog.float8,
-    pg_catalog.text, pg_catalog.int4, pg_catalog.bool) ROWS 10;
-
 CREATE VIEW lake.vector_indexes AS
 SELECT s.relid AS store,
        i.indexrelid::pg_catalog.regclass AS index,
@@ -78,10 +73,6 @@ COMMENT ON FUNCTION lake.vector_upsert_many(regclass, jsonb, text, text) IS
     'Writes a batch of objects {"id", "embedding", "metadata", "content"}';
 COMMENT ON FUNCTION lake.vector_upsert_many(regclass, text, text, text) IS
     'Writes a batch of objects, as JSON text: what calls with untyped parameters mean';
-COMMENT ON FUNCTION lake.vector_search(regclass, real[], integer, jsonb, double precision, text, integer, boolean) IS
-    'The k rows nearest to the query that satisfy the filter, nearest first. mode auto chooses exact or approximate search and never returns fewer rows than there are; score: larger is nearer';
-COMMENT ON FUNCTION lake.vector_explain(regclass, real[], integer, jsonb, text, integer) IS
-    'How lake.vector_search would answer: the path, why, the rows that match as far as was looked, and the SQL';
 COMMENT ON FUNCTION lake.vector_get(regclass, text[], jsonb, boolean, bigint) IS
     'Rows by ids (in their order), by filter (by id), or by both';
 COMMENT ON FUNCTION lake.vector_delete(regclass, text[], jsonb) IS

@@ -8,13 +8,16 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 /// The tables of the catalogue that hold rows about a store, the store itself last.
-const ABOUT_STORES: [&str; 5] = ["job_run", "job", "metric", "reject", "store"];
+const ABOUT_STORES: [&str; 6] = ["job_run", "job", "metric", "reject", "vector_cost", "store"];
 
 /// Deletes what the catalogue holds about these tables, and forgets those that were companions.
 /// Returns how many stores that were. The caller's right to drop them has been used already.
 pub fn forget(tables: &[pg_sys::Oid]) -> Result<u64> {
     if tables.is_empty() {
         return Ok(0);
+    }
+    for table in tables {
+        crate::vector::changed(*table);
     }
     access::as_extension_owner(|| {
         let mut stores = 0;

@@ -2,10 +2,14 @@
 //! and rows as JSON.
 
 mod check;
+mod diverse;
+mod half;
 mod item;
 mod kinds;
 
 pub use check::{Code, Fault, Rules};
+pub use diverse::{diverse, similarity};
+pub use half::half_bits;
 pub use item::{Embedding, Row, payload};
 pub use kinds::{IdType, Metric, Mode, Storage};
 
