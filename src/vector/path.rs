@@ -43,7 +43,8 @@ impl Walk {
             Quantization::Binary => k.max(i64::from(self.width)),
             Quantization::Halfvec => k + SPARE + k / 4,
             Quantization::None if hidden => k,
-            Quantization::None => k + SPARE,
+            // No more than are at hand: the index would look further for the spare ones.
+            Quantization::None => (k + SPARE).min(k.max(i64::from(self.width))),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of vector stores inside the server.
 
 mod filters;
+mod finding;
 mod searches;
 mod stores;
 mod upserts;
