@@ -34,7 +34,7 @@ def recall_plot(title: str, lines: dict[str, list[tuple[float, float, str]]]) ->
         if 10**low <= ms <= 10**high:
             out.append(f'<line x1="{x(ms):.1f}" x2="{x(ms):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#e4e4e4"/>')
             out.append(f'<text x="{x(ms):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{ms:g}</text>')
-    out.append(f'<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT - 12}" text-anchor="middle">p50, milliseconds</text>')
+    out.append(f'<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT - 12}" text-anchor="middle">milliseconds of CPU, median</text>')
     out.append(f'<text x="14" y="{TOP - 8}">recall@10</text>')
     for number, (name, line) in enumerate(lines.items()):
         colour = COLOURS[number % len(COLOURS)]

@@ -15,12 +15,12 @@ use crate::gucs;
 use crate::spi;
 use pgrx::datum::DatumWithOid;
 
-/// Microseconds that a row takes longer which is reached by the filter's index than one read in order:
-/// its page is another one, and what a GIN index finds is tried again. 2.7 to 3.2 were measured.
-const BY_INDEX_US: f64 = 2.5;
+/// How much longer a row takes that is reached by the filter's index than one read in order, in visits:
+/// its page is another one, and what a GIN index finds is tried again.
+const BY_INDEX: f64 = 0.1;
 
-/// Microseconds to try a filter on a row read in order.
-const FILTER_US: f64 = 0.6;
+/// What trying a filter on a row read in order costs, in visits.
+const FILTER: f64 = 0.025;
 
 /// Candidates that an HNSW scan holds, unless more are asked for or fewer were measured to do.
 /// pgvector's own default of 40 gives a recall@10 of 0.93 on GloVe-50 and 0.98 on sentence embeddings
@@ -68,7 +68,7 @@ impl Choice {
         Self { path, reason: reason.into(), matching: None, cutoff: None }
     }
 
-    fn exact(reason: impl Into<String>) -> Self {
+    pub fn exact(reason: impl Into<String>) -> Self {
         Self::new(Path::Exact { few: false }, reason)
     }
 }
@@ -119,7 +119,8 @@ pub fn choose(known: &Known, wish: &Wish<'_>) -> Result<Choice> {
         let guess = Guess { rows: total, indexed: false, sampled: false };
         return Ok(decide(&terms, walk, &guess, 0.0));
     }
-    let whole = total * (known.costs.exact_row_us + FILTER_US);
+    let filter = FILTER * known.costs.visit_us;
+    let whole = total * (known.costs.exact_row_us + filter);
     if gucs::exact_cutoff().is_none() && whole <= terms.approximate(total) {
         return Ok(Choice {
             matching: Some(whole_number(total)),
@@ -131,7 +132,7 @@ pub fn choose(known: &Known, wish: &Wish<'_>) -> Result<Choice> {
         });
     }
     let guess = estimate::matching(vector, wish.condition, wish.args, total)?;
-    let filter = if guess.indexed { 0.0 } else { FILTER_US };
+    let filter = if guess.indexed { 0.0 } else { filter };
     Ok(decide(&terms, walk, &guess, filter))
 }
 
@@ -168,7 +169,7 @@ impl Terms<'_> {
 
 fn decide(terms: &Terms<'_>, mut walk: Walk, guess: &Guess, filter: f64) -> Choice {
     let costs = terms.known.costs;
-    let row = costs.exact_row_us + if guess.indexed { BY_INDEX_US } else { 0.0 };
+    let row = costs.exact_row_us + if guess.indexed { BY_INDEX * costs.visit_us } else { 0.0 };
     let exact = filter * terms.total + row * guess.rows;
     let approximate = terms.approximate(guess.rows);
     let rows = whole_number(guess.rows);

@@ -2,6 +2,7 @@
 
 use super::batch::Reals;
 use super::datum;
+use super::index::Quantization;
 use super::known::Known;
 use super::path::Path;
 use super::plan::{self, Choice, Mode};
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::filter;
 use crate::jsonb::{JsonbCopy, JsonbText};
 use crate::spi;
-use lake_vectors::Embedding;
+use lake_vectors::{Embedding, half_bits};
 use pgrx::datum::DatumWithOid;
 
 /// Most rows that one search may ask for.
@@ -19,6 +20,9 @@ pub const MAX_K: i32 = 10_000;
 
 /// The first parameter of a condition; before it are the query, `k` and the candidates.
 const FIRST_PARAM: usize = 4;
+
+/// The bits of infinity as a half-precision float.
+const HALF_INFINITY: u16 = 0x7c00;
 
 /// What a search is to find, checked; asked for one vector or for many.
 pub struct Query<'a> {
@@ -124,6 +128,10 @@ impl<'a> Query<'a> {
 
     /// Exact or approximate, to find `k` rows.
     fn choose_for(&self, known: &Known, k: i64) -> Result<Choice> {
+        let halves = known.index.as_ref().is_some_and(|i| i.quantization == Quantization::Halfvec);
+        if halves && self.values.iter().any(|value| half_bits(*value) & 0x7fff == HALF_INFINITY) {
+            return Ok(Choice::exact("the query exceeds the half-precision floats of the index"));
+        }
         plan::choose(
             known,
             &plan::Wish {

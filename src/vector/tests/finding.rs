@@ -71,6 +71,12 @@ mod tests {
             run("DROP INDEX quant");
             assert_eq!(path(), "exact");
         }
+        // a query that half-precision floats can't hold
+        run("CREATE INDEX quant ON docs USING hnsw ((embedding::halfvec(16)) halfvec_cosine_ops)");
+        let huge =
+            "lake.vector_search('docs', array_fill(1e9::real, ARRAY[16]), mode => 'approximate')";
+        assert_eq!(ids(huge).len(), 10);
+        run("DROP INDEX quant");
         // not these: another length, another metric, part of the rows
         for definition in [
             "hnsw ((embedding::halfvec(16)) halfvec_l2_ops)",
