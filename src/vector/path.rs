@@ -26,14 +26,12 @@ pub struct Walk {
     pub width: i32,
     /// Go on until enough rows satisfy the filter.
     pub iterative: bool,
-    /// Give up after so many rows; what is missing is found exactly.
-    pub most: Option<i32>,
 }
 
 impl Walk {
     /// One look at the index, no more.
     pub fn unbounded(index: Index, width: i32) -> Self {
-        Self { index, width, iterative: false, most: None }
+        Self { index, width, iterative: false }
     }
 
     /// How many rows the index is asked for.
@@ -129,9 +127,6 @@ impl Path {
                     let method = &walk.index.method;
                     if walk.iterative {
                         settings.set_other(&format!("{method}.iterative_scan"), "relaxed_order");
-                    }
-                    if let Some(most) = walk.most.filter(|_| method == "hnsw" && walk.iterative) {
-                        settings.set_other("hnsw.max_scan_tuples", &most.to_string());
                     }
                 }
             }
