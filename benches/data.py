@@ -1,6 +1,7 @@
 """Real data from packages (installed by scripts/bench)."""
 
 import importlib.util
+import os
 import pathlib
 
 import numpy as np
@@ -18,3 +19,14 @@ def glove(rows: int) -> np.ndarray:
     return np.asarray(vectors[np.sort(order)], dtype=np.float32)[
         np.random.default_rng(8).permutation(rows)
     ]
+
+
+def glosses() -> tuple[np.ndarray, list[tuple[int, str, str]]]:
+    """40,000 WordNet glosses as sentence embeddings (384 dimensions, length 1), with lexicographer's
+    file, part of speech and text, from the folder that scripts/bench-glosses makes."""
+    folder = pathlib.Path(os.environ["LAKE_BENCH_GLOSSES"])
+    rows = []
+    for line in open(folder / "rows.tsv", encoding="utf-8"):
+        category, part, text = line.rstrip("\n").split("\t")
+        rows.append((int(category), part, text))
+    return np.load(folder / "vectors.npy"), rows

@@ -30,6 +30,79 @@ impl JsonbText {
     }
 }
 
+/// A `jsonb` value as it is stored, copied: for what is passed on and not looked into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonbCopy(Vec<u8>);
+
+impl JsonbCopy {
+    /// Parsed; `None` where it holds what a [`Value`] can't (numbers and depths beyond its range).
+    pub fn parse(&self) -> Option<Value> {
+        // SAFETY: the datum was made from these bytes, which were a jsonb.
+        let text = unsafe { JsonbText::from_datum(self.clone().into_datum()?, false) }?;
+        serde_json::from_str(&text.0).ok()
+    }
+}
+
+impl FromDatum for JsonbCopy {
+    unsafe fn from_polymorphic_datum(
+        datum: pg_sys::Datum,
+        is_null: bool,
+        _: pg_sys::Oid,
+    ) -> Option<Self> {
+        if is_null {
+            return None;
+        }
+        // SAFETY: the caller vouches that the datum is a varlena; detoasted, its whole size is
+        // readable, and what was made for that is freed.
+        unsafe {
+            let stored = datum.cast_mut_ptr::<pg_sys::varlena>();
+            let plain = pg_sys::pg_detoast_datum(stored);
+            let bytes =
+                std::slice::from_raw_parts(plain.cast::<u8>(), pgrx::varsize_4b(plain)).to_vec();
+            if plain != stored {
+                pg_sys::pfree(plain.cast());
+            }
+            Some(Self(bytes))
+        }
+    }
+}
+
+impl IntoDatum for JsonbCopy {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        // SAFETY: palloc returns that much memory, aligned for a varlena, or raises.
+        unsafe {
+            let copy = pg_sys::palloc(self.0.len()).cast::<u8>();
+            std::ptr::copy_nonoverlapping(self.0.as_ptr(), copy, self.0.len());
+            Some(pg_sys::Datum::from(copy))
+        }
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::JSONBOID
+    }
+}
+
+// SAFETY: the result is a jsonb datum allocated in the current memory context.
+unsafe impl BoxRet for JsonbCopy {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        match self.into_datum() {
+            // SAFETY: see above.
+            Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
+            None => fcinfo.return_null(),
+        }
+    }
+}
+
+// SAFETY: names the SQL type whose representation is used above.
+unsafe impl SqlTranslatable for JsonbCopy {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(JsonbCopy);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: std::result::Result<SqlMappingRef, ArgumentError> =
+        Ok(SqlMappingRef::literal("jsonb"));
+    const RETURN_SQL: std::result::Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
+}
+
 impl FromDatum for JsonbText {
     unsafe fn from_polymorphic_datum(
         datum: pg_sys::Datum,

@@ -11,7 +11,7 @@ use pgrx::spi::{OwnedPreparedStatement, SpiHeapTupleData, SpiTupleTable};
 use pgrx::{FromDatum, IntoDatum, PgOid, Spi, pg_sys};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 /// Runs a statement and returns how many rows it wrote or returned.
@@ -132,6 +132,17 @@ pub fn need<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData<'_>, ordinal: usize
     get(row, ordinal)?.ok_or_else(|| Error::internal(format!("column {ordinal} is null")))
 }
 
+/// A setting's value as text; `None` where nothing in this session knows it.
+pub fn setting(name: &str) -> Option<String> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the name outlives the call, which returns null for an unknown setting; what it returns
+    // is copied before anything else runs.
+    unsafe {
+        let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
+    }
+}
+
 /// Settings that end with this value: the counterpart of a function's `SET` clause. On error the
 /// transaction (or subtransaction) that is aborted undoes them, so nothing ever leaks.
 pub struct LocalSettings {
@@ -150,6 +161,13 @@ impl LocalSettings {
         let settings = Self::new();
         settings.set("search_path", "pg_catalog, pg_temp");
         settings
+    }
+
+    /// As [`LocalSettings::set`], where the value isn't that already.
+    pub fn set_other(&self, name: &str, value: &str) {
+        if setting(name).as_deref() != Some(value) {
+            self.set(name, value);
+        }
     }
 
     /// Sets a parameter as the caller could with `SET`. An unknown or refused one is an error.

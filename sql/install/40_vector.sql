@@ -21,10 +21,6 @@ CREATE FUNCTION lake.vector_upsert(
 ) RETURNS pg_catalog.text LANGUAGE sql VOLATILE
 RETURN lake.vector_upsert(store, id::pg_catalog.text, embedding, metadata, content, mode);
 
--- The planner's idea of the size of a result that has no better one.
-ALTER FUNCTION lake.vector_search(
-    pg_catalog.regclass, pg_catalog.float4[], pg_catalog.int4, pg_catalog.jsonb, pg_catalog.float8,
-    pg_catalog.text, pg_catalog.int4, pg_catalog.bool) ROWS 10;
 
 COMMENT ON FUNCTION lake.vector_create(text, integer, text, text, text, text, jsonb) IS
     'Makes a table (id, embedding, metadata jsonb, content text) and registers it as a vector store. metric: cosine, l2, inner_product, l1; storage: vector, halfvec; id_type: text, bigint, uuid';
@@ -44,10 +40,6 @@ COMMENT ON FUNCTION lake.vector_upsert_many(regclass, jsonb, text, text) IS
     'Writes a batch of objects {"id", "embedding", "metadata", "content"}';
 COMMENT ON FUNCTION lake.vector_upsert_many(regclass, text, text, text) IS
     'Writes a batch of objects, as JSON text: what calls with untyped parameters mean';
-COMMENT ON FUNCTION lake.vector_search(regclass, real[], integer, jsonb, double precision, text, integer, boolean) IS
-    'The k rows nearest to the query that satisfy the filter, nearest first. mode auto chooses exact or approximate search and never returns fewer rows than there are; score: larger is nearer';
-COMMENT ON FUNCTION lake.vector_explain(regclass, real[], integer, jsonb, text, integer) IS
-    'How lake.vector_search would answer: the path, why, the rows that match as far as was looked, and the SQL';
 COMMENT ON FUNCTION lake.vector_get(regclass, text[], jsonb, boolean, bigint) IS
     'Rows by ids (in their order), by filter (by id), or by both';
 COMMENT ON FUNCTION lake.vector_delete(regclass, text[], jsonb) IS

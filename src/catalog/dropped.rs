@@ -8,7 +8,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 /// The tables of the catalogue that hold rows about a store, the store itself last.
-const ABOUT_STORES: [&str; 9] = [
+const ABOUT_STORES: [&str; 10] = [
     "job_run",
     "job",
     "metric",
@@ -17,6 +17,7 @@ const ABOUT_STORES: [&str; 9] = [
     "vector_index",
     "vector_recall",
     "vector_finding",
+    "vector_cost",
     "store",
 ];
 
@@ -25,6 +26,9 @@ const ABOUT_STORES: [&str; 9] = [
 pub fn forget(tables: &[pg_sys::Oid]) -> Result<u64> {
     if tables.is_empty() {
         return Ok(0);
+    }
+    for table in tables {
+        crate::vector::changed(*table);
     }
     access::as_extension_owner(|| {
         let mut stores = 0;

@@ -108,6 +108,7 @@ impl Store {
                 ],
             )
         })??;
+        crate::vector::changed(relation.oid);
         if written == 0 {
             return Err(Error::duplicate_object(format!("{relation} is a {kind} store already"))
                 .hint(format!("lake.drop_store('{relation}', keep_table => true) forgets it.")));
@@ -130,6 +131,7 @@ impl Store {
             )
         })??;
         self.options = options;
+        crate::vector::changed(self.oid());
         Ok(())
     }
 
@@ -148,6 +150,7 @@ impl Store {
                 ],
             )
         })??;
+        crate::vector::changed(self.oid());
         Ok(())
     }
 

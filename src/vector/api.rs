@@ -3,9 +3,7 @@
 use super::adopt::{self, Adoption};
 use super::batch::{self, Reals};
 use super::create::{self, NewStore};
-use super::plan;
 use super::rows::Selection;
-use super::search::Query;
 use super::store::{VectorStore, regclass};
 use super::upsert;
 use crate::batch::Counts;
@@ -18,7 +16,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::borrow::Cow;
 
-fn need<T>(value: Option<T>, name: &str) -> Result<T> {
+pub fn need<T>(value: Option<T>, name: &str) -> Result<T> {
     value.ok_or_else(|| Error::null_value(format!("{name} is null")))
 }
 
@@ -239,93 +237,6 @@ pub fn vector_upsert_many_text(
 > {
     let items = need(items, "items")?;
     Ok(counts_row(upsert_items(store, items, on_error, mode)?))
-}
-
-#[pg_extern(schema = "lake", stable)]
-#[expect(clippy::too_many_arguments, clippy::type_complexity, reason = "the SQL signature")]
-pub fn vector_search(
-    store: Option<RegClass>,
-    query: Option<Array<'_, f32>>,
-    k: default!(Option<i32>, "10"),
-    filter: default!(Option<JsonbText>, "NULL"),
-    max_distance: default!(Option<f64>, "NULL"),
-    mode: default!(Option<&str>, "'auto'"),
-    ef_search: default!(Option<i32>, "NULL"),
-    with_embedding: default!(Option<bool>, "false"),
-) -> std::result::Result<
-    TableIterator<
-        'static,
-        (
-            name!(id, String),
-            name!(distance, f64),
-            name!(score, f64),
-            name!(metadata, Option<JsonbText>),
-            name!(content, Option<String>),
-            name!(embedding, Option<Vec<f32>>),
-        ),
-    >,
-    ErrorReport,
-> {
-    let vector = VectorStore::load(store)?;
-    let reals = query.map(Reals::from_array);
-    let mut query = Query::new(&vector, reals.as_ref(), k, filter.as_ref())?;
-    query.max_distance = max_distance;
-    query.mode = plan::Mode::parse(need(mode, "mode")?)?;
-    query.set_ef_search(ef_search)?;
-    query.with_embedding = with_embedding.unwrap_or(false);
-    let hits = query.run()?;
-    Ok(TableIterator::new(
-        hits.into_iter()
-            .map(|hit| (hit.id, hit.distance, hit.score, hit.metadata, hit.content, hit.embedding)),
-    ))
-}
-
-#[pg_extern(schema = "lake", stable)]
-#[expect(clippy::type_complexity, reason = "the SQL signature")]
-pub fn vector_explain(
-    store: Option<RegClass>,
-    query: Option<Array<'_, f32>>,
-    k: default!(Option<i32>, "10"),
-    filter: default!(Option<JsonbText>, "NULL"),
-    mode: default!(Option<&str>, "'auto'"),
-    ef_search: default!(Option<i32>, "NULL"),
-) -> std::result::Result<
-    TableIterator<
-        'static,
-        (
-            name!(path, &'static str),
-            name!(reason, String),
-            name!(matching_rows, Option<i64>),
-            name!(exact_cutoff, Option<i64>),
-            name!(index, Option<String>),
-            name!(ef_search, Option<i32>),
-            name!(sql, String),
-        ),
-    >,
-    ErrorReport,
-> {
-    let vector = VectorStore::load(store)?;
-    let reals = query.map(Reals::from_array);
-    let mut query = Query::new(&vector, reals.as_ref(), k, filter.as_ref())?;
-    query.mode = plan::Mode::parse(need(mode, "mode")?)?;
-    query.set_ef_search(ef_search)?;
-    let choice = query.choose()?;
-    let sql = query.sql(&choice.path);
-    let (path, index, ef_search) = match choice.path {
-        plan::Path::Exact => ("exact", None, None),
-        plan::Path::Approximate { index, ef_search, .. } => {
-            ("approximate", Some(index.name), Some(ef_search))
-        }
-    };
-    Ok(TableIterator::once((
-        path,
-        choice.reason,
-        choice.matching,
-        choice.cutoff,
-        index,
-        ef_search,
-        sql,
-    )))
 }
 
 /// 22004 where neither ids nor filter say which rows are meant.

@@ -68,6 +68,35 @@ impl Reals {
         Ok(self.slice(0, self.values.len()))
     }
 
+    /// Several queries: n×d, flat or in two dimensions. 2202E where the length isn't a multiple of d,
+    /// 22004 for nulls.
+    pub fn queries(&self, dimensions: usize) -> Result<Vec<Vec<f32>>> {
+        let width = match self.dims.as_slice() {
+            [_, width] => *width,
+            [] | [_] => dimensions,
+            more => {
+                return Err(Error::new(
+                    PgSqlErrorCode::ERRCODE_ARRAY_ELEMENT_ERROR,
+                    format!("queries has {} dimensions; it can have one or two", more.len()),
+                ));
+            }
+        };
+        if !self.nulls.is_empty() {
+            return Err(Error::null_value("queries holds a null element"));
+        }
+        if width == 0 || !self.values.len().is_multiple_of(width) {
+            return Err(Error::new(
+                PgSqlErrorCode::ERRCODE_ARRAY_ELEMENT_ERROR,
+                format!(
+                    "queries has {} numbers, which is not a multiple of {dimensions}",
+                    self.values.len()
+                ),
+            )
+            .hint("Send n queries of d numbers: an array of n×d, flat or in two dimensions."));
+        }
+        Ok(self.values.chunks(width).map(<[f32]>::to_vec).collect())
+    }
+
     fn slice(&self, start: usize, length: usize) -> Embedding<'_> {
         let end = start + length;
         let first = self.nulls.partition_point(|&index| index < start);

@@ -6,7 +6,10 @@
 //!   [`mod@write`] — writes them, [`pack`] — as arrays of vectors.
 //! - [`load`] — loading without indexes.
 //! - [`metadata_index`] — indexes for comparisons in filters.
-//! - [`plan`] — exact or approximate, and why; [`search`] — asks.
+//! - [`search_api`] — the SQL functions that find: [`search`] one or many, [`select`] what is alike,
+//!   [`recommend`], [`hybrid`] with full text.
+//! - [`plan`] — exact or approximate, and why, by [`cost`] and [`estimate`]; [`path`] — the statements;
+//!   [`index`] — what can answer; [`known`] — what a session remembers; [`datum`] — queries as values.
 //! - [`rows`] — get, delete, count; [`sample`] — rows drawn at random; [`browse`] — scroll, facet.
 //! - [`build`] — indexes, in the background; [`recall`] — what they find, measured; [`health`] — findings.
 
@@ -18,18 +21,28 @@ mod batch;
 mod browse;
 mod browse_api;
 pub mod build;
+mod cost;
 mod create;
+mod datum;
+mod estimate;
 pub mod health;
+mod hybrid;
+mod index;
+mod known;
 mod load;
 mod load_api;
 mod metadata_index;
 mod metadata_index_api;
 mod pack;
+mod path;
 mod plan;
 pub mod recall;
+mod recommend;
 mod rows;
 mod sample;
 mod search;
+mod search_api;
+mod select;
 mod store;
 mod upsert;
 mod write;
@@ -37,6 +50,7 @@ mod write;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 
+pub use known::changed;
 pub use upsert::replay;
 
 extension_sql_file!(
@@ -50,8 +64,6 @@ extension_sql_file!(
         vector_upsert_many_bytes,
         vector_upsert_many_items,
         vector_upsert_many_text,
-        vector_search,
-        vector_explain,
         vector_get,
         vector_delete,
         vector_count,
@@ -72,4 +84,25 @@ extension_sql_file!(
     "../../sql/install/44_vector_metadata.sql",
     name = "vector_metadata_sql",
     requires = [vector_index_metadata]
+);
+
+extension_sql_file!(
+    "../../sql/install/46_vector_cost.sql",
+    name = "vector_cost_sql",
+    requires = ["catalog"]
+);
+
+extension_sql_file!(
+    "../../sql/install/47_vector_search.sql",
+    name = "vector_search_sql",
+    requires = [
+        vector_search,
+        vector_explain,
+        vector_calibrate,
+        vector_search_many_reals,
+        vector_search_many_bytes,
+        vector_recommend,
+        vector_hybrid_search,
+        "vector_cost_sql"
+    ]
 );

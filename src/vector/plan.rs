@@ -1,36 +1,37 @@
 //! Exact or approximate: which path a search takes, and why.
 //!
-//! An exact search costs in proportion to the rows `m` that match the filter. An approximate one
-//! walks the index in order of distance and throws away what doesn't match, so it visits about
-//! `k · n / m` of the table's `n` rows, each at about twenty times the cost (a step in the graph
-//! against a row of a scan). The two cost the same at `m = √(20 · k · n)`: with fewer matches exact is
-//! the faster path as well as the right one. Figures behind the factor: 384 dimensions, 39,800 rows:
-//! 3.1 % of them exact 3.5 ms, approximate 25 ms; 12.3 %: 21 ms and 8.8 ms.
+//! An exact search costs in proportion to the rows `m` that match (to all rows where no index serves
+//! the filter). An approximate one walks the index in order of distance and throws away what doesn't
+//! match, so it visits about `k · n / m` of the table's `n` rows, never less than its width. What a row
+//! and a visit cost is known per store ([`super::cost`]); the cheaper path is taken.
 
-use super::store::{Index, VectorStore};
+use super::estimate::{self, Guess};
+use super::index::{Index, Quantization};
+use super::known::Known;
+use super::path::{Path, Walk};
 use crate::error::{Error, Result};
 use crate::gucs;
 use crate::spi;
 use pgrx::datum::DatumWithOid;
-use serde_json::Value;
 
-/// How many rows of an exact scan cost as much as one visited by an approximate one.
-const VISIT_COST: f64 = 20.0;
+/// How much longer a row takes that is reached by the filter's index than one read in order, in visits:
+/// its page is another one, and what a GIN index finds is tried again.
+const BY_INDEX: f64 = 0.1;
 
-/// Up to this many matching rows a filtered search is exact in any case: some 20 ms at 384 dimensions,
-/// for answers that are right.
-const MIN_CUTOFF: i64 = 5_000;
+/// What trying a filter on a row read in order costs, in visits.
+const FILTER: f64 = 0.025;
 
-/// The same for a search without a filter, which reads the table in order, at half the cost a row.
-const MIN_CUTOFF_WHOLE: i64 = 10_000;
+/// How much dearer an exact answer over the filter's index may be: it is right, and an approximate one
+/// takes longer than expected where the filter goes with the meaning.
+const PREFER_EXACT: f64 = 2.0;
 
-/// From this many times the cut-off on, the planner's estimate needs no counting.
-const CLEAR_FACTOR: f64 = 4.0;
+/// Candidates that an HNSW scan holds, unless more are asked for or fewer were measured to do.
+/// pgvector's own default of 40 gives a recall@10 of 0.93 on GloVe-50 and 0.98 on sentence embeddings
+/// (100,000 and 40,000 rows); 200 gives 0.99 and 0.998 and keeps a margin for larger tables.
+const DEFAULT_WIDTH: i32 = 200;
 
-/// Candidates that an HNSW scan holds, unless more are asked for. pgvector's own default of 40 gives
-/// a recall@10 of 0.93 on GloVe-50 and 0.98 on sentence embeddings (100,000 and 40,000 rows); 200
-/// gives 0.99 and 0.998 and keeps a margin for larger tables, at four times the work.
-const DEFAULT_EF_SEARCH: i32 = 200;
+/// The same where the index knows only signs.
+const DEFAULT_WIDTH_BINARY: i32 = 400;
 
 /// pgvector's limit.
 pub const MAX_EF_SEARCH: i32 = 1_000;
@@ -55,13 +56,6 @@ impl Mode {
     }
 }
 
-/// The path taken.
-#[derive(Debug, Clone)]
-pub enum Path {
-    Exact,
-    Approximate { index: Index, ef_search: i32, iterative: bool },
-}
-
 /// A decision with its grounds.
 #[derive(Debug, Clone)]
 pub struct Choice {
@@ -73,8 +67,12 @@ pub struct Choice {
 }
 
 impl Choice {
-    fn exact(reason: impl Into<String>) -> Self {
-        Self { path: Path::Exact, reason: reason.into(), matching: None, cutoff: None }
+    fn new(path: Path, reason: impl Into<String>) -> Self {
+        Self { path, reason: reason.into(), matching: None, cutoff: None }
+    }
+
+    pub fn exact(reason: impl Into<String>) -> Self {
+        Self::new(Path::Exact { few: false }, reason)
     }
 }
 
@@ -83,134 +81,144 @@ pub struct Wish<'a> {
     pub k: i64,
     pub mode: Mode,
     pub ef_search: Option<i32>,
-    /// Condition on the table as `t`, with parameters from `$3` on.
+    /// Condition on the table as `t`, with parameters from `$4` on.
     pub condition: &'a str,
-    /// Parameters of the condition, with `$1` and `$2` before them.
+    /// Parameters of the condition, with `$1` to `$3` before them.
     pub args: &'a [DatumWithOid<'a>],
-    pub filtered: bool,
+    /// Rows may be left out: by a filter or by policies.
+    pub hidden: bool,
 }
 
 /// Decides.
-pub fn choose(vector: &VectorStore, wish: &Wish<'_>) -> Result<Choice> {
+pub fn choose(known: &Known, wish: &Wish<'_>) -> Result<Choice> {
+    let vector = &known.vector;
     if wish.mode == Mode::Exact {
         return Ok(Choice::exact("the mode is exact"));
     }
-    let Some(index) = vector.index()? else {
+    let Some(index) = &known.index else {
         return Ok(Choice::exact(format!(
-            "there is no valid HNSW or IVFFlat index for {} on {}",
+            "there is no valid vector index for {} on {}",
             vector.metric().as_str(),
             vector.embedding.quoted()
         )));
     };
-    load_library(vector)?;
-    let iterative = setting(&format!("{}.iterative_scan", index.method))?.is_some();
-    let hidden = wish.filtered || vector.row_security_active()?;
-    if !iterative && (hidden || wish.k > i64::from(MAX_EF_SEARCH)) {
+    load_library(known)?;
+    let iterative =
+        index.streams() || spi::setting(&format!("{}.iterative_scan", index.method)).is_some();
+    if !iterative && (wish.hidden || wish.k > i64::from(MAX_EF_SEARCH)) {
         return Ok(Choice::exact(format!(
             "pgvector {} can't continue an index scan until k rows are found (0.8.0 can)",
             vector.engine.version
         )));
     }
-    let path = Path::Approximate { ef_search: ef_search(wish)?, index, iterative };
+    let walk = Walk { index: index.clone(), width: width(known, index, wish), iterative };
     if wish.mode == Mode::Approximate {
+        return Ok(Choice::new(Path::Approximate(walk), "the mode is approximate"));
+    }
+    let total = estimate::size(vector)?;
+    let terms = Terms { known, k: count(wish.k), width: f64::from(walk.width), total };
+    if !wish.hidden {
+        let guess = Guess { rows: total, indexed: false, sampled: false };
+        return Ok(decide(&terms, walk, &guess, 0.0));
+    }
+    let filter = FILTER * known.costs.visit_us;
+    let whole = total * (known.costs.exact_row_us + filter);
+    if gucs::exact_cutoff().is_none() && whole <= terms.approximate(total) {
         return Ok(Choice {
-            path,
-            reason: "the mode is approximate".into(),
-            matching: None,
-            cutoff: None,
+            matching: Some(whole_number(total)),
+            ..Choice::exact(format!(
+                "the table has about {total:.0} rows: exact takes at most {}, the index at least {}",
+                time(whole),
+                time(terms.approximate(total))
+            ))
         });
     }
-    let total = estimate(vector, "true", &[])?;
-    let cutoff = cutoff(wish.k, total, hidden);
-    let (matching, how) = matching(vector, wish, hidden, total, cutoff)?;
-    let choice = |path, relation: &str| Choice {
-        path,
-        reason: format!("{how} {relation} the cut-off of {cutoff}"),
-        matching: Some(matching),
-        cutoff: Some(cutoff),
-    };
-    Ok(if matching <= cutoff { choice(Path::Exact, "within") } else { choice(path, "above") })
+    let guess = estimate::matching(vector, wish.condition, wish.args, total)?;
+    let filter = if guess.indexed { 0.0 } else { filter };
+    Ok(decide(&terms, walk, &guess, filter))
 }
 
-/// How many rows match, as far as needs to be known, and how that is known.
-fn matching(
-    vector: &VectorStore,
-    wish: &Wish<'_>,
-    hidden: bool,
+/// What the costs depend on.
+struct Terms<'a> {
+    known: &'a Known,
+    k: f64,
+    width: f64,
     total: f64,
-    cutoff: i64,
-) -> Result<(i64, String)> {
-    if !hidden {
-        let rows = whole(total);
-        return Ok((rows, format!("the table has about {rows} rows,")));
-    }
-    let estimated = estimate(vector, wish.condition, wish.args)?;
-    if estimated > CLEAR_FACTOR * count(cutoff) {
-        let rows = whole(estimated);
-        return Ok((rows, format!("about {rows} rows match by the planner's estimate,")));
-    }
-    if estimated <= count(cutoff) / 2.0 && estimable(vector, wish.condition)? {
-        let rows = whole(estimated);
-        return Ok((rows, format!("about {rows} rows match by the planner's estimate,")));
-    }
-    // The planner knows nothing of values inside jsonb, so a low estimate is worth a look.
-    let counted: i64 = spi::scalar(
-        &format!(
-            "SELECT pg_catalog.count(*) FROM (SELECT FROM {} AS t WHERE {} LIMIT {}) s",
-            vector.relation(),
-            wish.condition,
-            cutoff.saturating_add(1)
-        ),
-        wish.args,
-    )?;
-    let how = if counted > cutoff {
-        format!("at least {counted} rows match,")
-    } else {
-        format!("{counted} rows match,")
-    };
-    Ok((counted, how))
 }
 
-/// Whether the planner has grounds for its estimate: the table was analysed (as far as the current
-/// user may know), and the condition is made of containment only, which is tried on sampled values.
-fn estimable(vector: &VectorStore, condition: &str) -> Result<bool> {
-    if condition.contains("->") {
-        return Ok(false);
+impl Terms<'_> {
+    /// Microseconds of an approximate search where so many rows match.
+    fn approximate(&self, matching: f64) -> f64 {
+        self.visits(matching) * self.known.costs.visit_us
     }
-    let Some(metadata) = vector.metadata.as_ref().filter(|column| column.is_jsonb()) else {
-        return Ok(false);
-    };
-    Ok(spi::cached_one::<bool>(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_stats WHERE schemaname = $1::pg_catalog.name \
-         AND tablename = $2::pg_catalog.name AND attname = $3::pg_catalog.name)",
-        &[
-            vector.relation().schema.as_str().into(),
-            vector.relation().name.as_str().into(),
-            metadata.name.as_str().into(),
-        ],
-    )?
-    .unwrap_or(false))
+
+    /// The index goes on in steps of its width.
+    fn visits(&self, matching: f64) -> f64 {
+        let needed = self.k * self.total / matching.max(1.0);
+        (needed / self.width).ceil().max(1.0) * self.width
+    }
+
+    /// At how many matching rows both paths cost the same: `a·m + f·n = v·max(width, k·n/m)`.
+    fn cutoff(&self, row: f64, filter: f64) -> i64 {
+        let visit = self.known.costs.visit_us;
+        let all = filter * self.total;
+        let flat = (self.width * visit - all) / row;
+        let steep =
+            ((all * all + 4.0 * row * visit * self.k * self.total).sqrt() - all) / (2.0 * row);
+        whole_number(flat.max(steep).min(self.total).max(self.k))
+    }
 }
 
-/// Most matching rows for which a search is exact.
-fn cutoff(k: i64, total: f64, hidden: bool) -> i64 {
-    if let Some(fixed) = gucs::exact_cutoff() {
-        return fixed;
-    }
-    let least = if hidden { MIN_CUTOFF } else { MIN_CUTOFF_WHOLE };
-    whole((VISIT_COST * count(k) * total).sqrt()).max(least).max(k)
-}
-
-fn ef_search(wish: &Wish<'_>) -> Result<i32> {
-    let most = i64::from(MAX_EF_SEARCH);
-    let wanted = match wish.ef_search {
-        Some(given) => i64::from(given),
-        None => {
-            let session = setting("hnsw.ef_search")?.and_then(|text| text.parse().ok());
-            session.unwrap_or(0).max(i64::from(DEFAULT_EF_SEARCH))
+fn decide(terms: &Terms<'_>, walk: Walk, guess: &Guess, filter: f64) -> Choice {
+    let costs = terms.known.costs;
+    let row = costs.exact_row_us + if guess.indexed { BY_INDEX * costs.visit_us } else { 0.0 };
+    let exact = filter * terms.total + row * guess.rows;
+    let approximate = terms.approximate(guess.rows);
+    let rows = whole_number(guess.rows);
+    let fixed = gucs::exact_cutoff();
+    let cutoff = fixed.unwrap_or_else(|| terms.cutoff(row, filter));
+    let how = if guess.sampled { " (by a sample)" } else { "" };
+    let (take_exact, reason) = match fixed {
+        Some(cutoff) => {
+            let within = rows <= cutoff;
+            let relation = if within { "within" } else { "above" };
+            (within, format!("about {rows} rows match{how}, {relation} the cut-off of {cutoff}"))
         }
+        None => (
+            exact <= approximate * if guess.indexed { PREFER_EXACT } else { 1.0 },
+            format!(
+                "about {rows} rows match{how}: exact takes about {}, the index {}{}",
+                time(exact),
+                time(approximate),
+                if costs.measured { "" } else { "; not measured yet" }
+            ),
+        ),
     };
-    Ok(i32::try_from(wanted.max(wish.k).min(most)).unwrap_or(MAX_EF_SEARCH))
+    let path = if take_exact {
+        Path::Exact { few: guess.rows <= terms.total / 5.0 }
+    } else {
+        Path::Approximate(walk)
+    };
+    Choice { path, reason, matching: Some(rows), cutoff: Some(cutoff) }
+}
+
+/// How widely the index is searched: as asked for; else what was measured for the store, or the
+/// default, or what the session is set to where that is more. Never less than `k`.
+fn width(known: &Known, index: &Index, wish: &Wish<'_>) -> i32 {
+    let usual = match index.quantization {
+        Quantization::Binary => DEFAULT_WIDTH_BINARY,
+        _ => DEFAULT_WIDTH,
+    };
+    let wanted = wish.ef_search.unwrap_or_else(|| {
+        let session = spi::setting("hnsw.ef_search").and_then(|text| text.parse().ok());
+        known.ef_search.unwrap_or(usual).max(session.unwrap_or(0))
+    });
+    let least = i32::try_from(wish.k).unwrap_or(MAX_EF_SEARCH);
+    wanted.max(least).min(MAX_EF_SEARCH)
+}
+
+fn time(us: f64) -> String {
+    format!("{:.1} ms", us / 1_000.0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "costs need no more than 53 bits")]
@@ -219,31 +227,16 @@ fn count(rows: i64) -> f64 {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "saturates, which is what is meant")]
-fn whole(rows: f64) -> i64 {
+fn whole_number(rows: f64) -> i64 {
     rows.round() as i64
-}
-
-/// The planner's estimate of the rows that satisfy a condition.
-fn estimate(vector: &VectorStore, condition: &str, args: &[DatumWithOid<'_>]) -> Result<f64> {
-    let plan = spi::one::<pgrx::Json>(
-        &format!("EXPLAIN (FORMAT JSON) SELECT FROM {} AS t WHERE {condition}", vector.relation()),
-        args,
-    )?;
-    plan.and_then(|plan| plan.0.pointer("/0/Plan/Plan Rows").and_then(Value::as_f64))
-        .ok_or_else(|| Error::internal("EXPLAIN shows no estimate"))
-}
-
-/// A setting's value; `None` where nothing in this session knows it.
-fn setting(name: &str) -> Result<Option<String>> {
-    spi::cached_one("SELECT pg_catalog.current_setting($1, true)", &[name.into()])
 }
 
 /// Makes sure that pgvector's library is loaded, which is what defines its settings: before that,
 /// any name would do.
-fn load_library(vector: &VectorStore) -> Result<()> {
+fn load_library(known: &Known) -> Result<()> {
     thread_local! { static LOADED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) } }
     if !LOADED.get() {
-        let vector_type = vector.engine.object("vector");
+        let vector_type = known.vector.engine.object("vector");
         spi::execute(&format!("SELECT ('{{1}}'::pg_catalog.float4[])::{vector_type}"), &[])?;
         LOADED.set(true);
     }

@@ -1,24 +1,34 @@
 //! The nearest rows to a vector.
 
 use super::batch::Reals;
-use super::plan::{self, Choice, Mode, Path};
+use super::datum;
+use super::index::Quantization;
+use super::known::Known;
+use super::path::Path;
+use super::plan::{self, Choice, Mode};
 use super::store::VectorStore;
-use super::upsert::{check_query, real_array};
+use super::upsert::check_query;
 use crate::error::{Error, Result};
 use crate::filter;
-use crate::jsonb::JsonbText;
-use crate::spi::{self, LocalSettings};
-use lake_vectors::Embedding;
+use crate::jsonb::{JsonbCopy, JsonbText};
+use crate::spi;
+use lake_vectors::{Embedding, half_bits};
 use pgrx::datum::DatumWithOid;
 
 /// Most rows that one search may ask for.
 pub const MAX_K: i32 = 10_000;
 
-/// A search, checked.
+/// The first parameter of a condition; before it are the query, `k` and the candidates.
+const FIRST_PARAM: usize = 4;
+
+/// The bits of infinity as a half-precision float.
+const HALF_INFINITY: u16 = 0x7c00;
+
+/// What a search is to find, checked; asked for one vector or for many.
 pub struct Query<'a> {
-    vector: &'a VectorStore,
-    values: Vec<f32>,
-    k: i32,
+    pub vector: &'a VectorStore,
+    pub values: Vec<f32>,
+    k: i64,
     condition: String,
     params: Vec<lake_filter::Param>,
     filtered: bool,
@@ -29,56 +39,65 @@ pub struct Query<'a> {
 }
 
 /// A row found.
+#[derive(Clone)]
 pub struct Hit {
     pub id: String,
     pub distance: f64,
     pub score: f64,
-    pub metadata: Option<JsonbText>,
+    pub metadata: Option<JsonbCopy>,
     pub content: Option<String>,
     pub embedding: Option<Vec<f32>>,
 }
 
+/// The query of a call, checked. 22004 for nulls, and as for a row's embedding.
+pub fn query_values(vector: &VectorStore, query: Option<&Reals>) -> Result<Vec<f32>> {
+    let query = query.ok_or_else(|| Error::null_value("query is null"))?;
+    let values = match query.single()? {
+        Embedding::Values(values) => values.into_owned(),
+        _ => return Err(Error::null_value("query holds a null element")),
+    };
+    check_query(vector, &values)?;
+    Ok(values)
+}
+
+/// `k` as given: 22004 for null, 22023 out of range.
+pub fn check_k(k: Option<i32>) -> Result<i32> {
+    let k = k.ok_or_else(|| Error::null_value("k is null"))?;
+    if (1..=MAX_K).contains(&k) {
+        return Ok(k);
+    }
+    Err(Error::invalid_parameter(format!("k must be between 1 and {MAX_K}, not {k}")))
+}
+
 impl<'a> Query<'a> {
-    /// Checks what is asked. 22004 for nulls, 22023 for what is out of range, and for the vector as
-    /// for a row's.
-    pub fn new(
-        vector: &'a VectorStore,
-        query: Option<&Reals>,
-        k: Option<i32>,
-        filter: Option<&JsonbText>,
-    ) -> Result<Self> {
-        let query = query.ok_or_else(|| Error::null_value("query is null"))?;
-        let values = match query.single()? {
-            Embedding::Values(values) => values.into_owned(),
-            _ => return Err(Error::null_value("query holds a null element")),
-        };
-        check_query(vector, &values)?;
-        let k = k.ok_or_else(|| Error::null_value("k is null"))?;
-        if !(1..=MAX_K).contains(&k) {
-            return Err(Error::invalid_parameter(format!(
-                "k must be between 1 and {MAX_K}, not {k}"
-            )));
-        }
-        let compiled = compile(vector, filter, 3)?;
-        let filtered = compiled.sql != "true";
-        let mut conditions = vector.searchable();
-        if filtered {
-            conditions.push(compiled.sql);
-        }
-        let condition =
-            if conditions.is_empty() { "true".into() } else { conditions.join(" AND ") };
-        Ok(Self {
+    /// A search without a filter.
+    pub fn plain(vector: &'a VectorStore, values: Vec<f32>, k: i32) -> Self {
+        let conditions = vector.searchable();
+        Self {
             vector,
             values,
-            k,
-            condition,
-            params: compiled.params,
-            filtered,
+            k: i64::from(k),
+            condition: if conditions.is_empty() { "true".into() } else { conditions.join(" AND ") },
+            params: vec![],
+            filtered: false,
             max_distance: None,
             mode: Mode::Auto,
             ef_search: None,
             with_embedding: false,
-        })
+        }
+    }
+
+    /// The search with a filter; 22023 for a bad one.
+    pub fn filtered(mut self, filter: Option<&JsonbText>) -> Result<Self> {
+        let compiled = compile(self.vector, filter, FIRST_PARAM)?;
+        if compiled.sql != "true" {
+            let mut conditions = self.vector.searchable();
+            conditions.push(compiled.sql);
+            self.condition = conditions.join(" AND ");
+            self.params = compiled.params;
+            self.filtered = true;
+        }
+        Ok(self)
     }
 
     /// `ef_search` as given; 22023 out of pgvector's range.
@@ -95,85 +114,134 @@ impl<'a> Query<'a> {
         Ok(())
     }
 
-    /// `$1` the vector, `$2` k, then the filter's.
-    fn args(&self) -> Vec<DatumWithOid<'static>> {
-        let mut args = vec![real_array(&self.values), i64::from(self.k).into()];
+    /// `$1` the vector, `$2` k, `$3` the candidates, then the filter's.
+    fn args(&self, k: i64, candidates: i64) -> Vec<DatumWithOid<'static>> {
+        let mut args =
+            vec![datum::embedding(self.vector, &self.values), k.into(), candidates.into()];
         args.extend(filter::bind(&self.params));
         args
     }
 
-    /// Exact or approximate.
-    pub fn choose(&self) -> Result<Choice> {
+    fn hidden(&self) -> bool {
+        self.filtered || self.vector.row_security_active()
+    }
+
+    /// Exact or approximate, to find `k` rows.
+    fn choose_for(&self, known: &Known, k: i64) -> Result<Choice> {
+        let halves = known.index.as_ref().is_some_and(|i| i.quantization == Quantization::Halfvec);
+        if halves && self.values.iter().any(|value| half_bits(*value) & 0x7fff == HALF_INFINITY) {
+            return Ok(Choice::exact("the query exceeds the half-precision floats of the index"));
+        }
         plan::choose(
-            self.vector,
+            known,
             &plan::Wish {
-                k: i64::from(self.k),
+                k,
                 mode: self.mode,
                 ef_search: self.ef_search,
                 condition: &self.condition,
-                args: &self.args(),
-                filtered: self.filtered,
+                args: &self.args(k, k),
+                hidden: self.hidden(),
             },
         )
     }
 
-    /// The statement of a path.
-    ///
-    /// Exact adds zero to the distance, which no index is ordered by, so that the filter's index or
-    /// a scan serves it. Approximate orders by the bare distance; as a relaxed scan returns rows
-    /// nearly in order, the outer query sorts again (by a sum, as newer planners would otherwise
-    /// trust the inner order). Values are shown only in the outer query, for `k` rows.
-    pub fn sql(&self, path: &Path) -> String {
+    /// Exact or approximate.
+    pub fn choose(&self, known: &Known) -> Result<Choice> {
+        self.choose_for(known, self.k)
+    }
+
+    pub fn k(&self) -> i64 {
+        self.k
+    }
+
+    /// The nearest `k` rows of which at most `size` have the same value at a path of the metadata:
+    /// every row that matches is ranked.
+    pub fn grouped(&self, path: &[String], size: usize) -> Result<Vec<Hit>> {
+        let mut args = self.args(self.k, i64::try_from(size).unwrap_or(i64::MAX));
+        args.push(path.to_vec().into());
+        args.push(self.max_distance.unwrap_or(f64::INFINITY).into());
+        let last = args.len();
         let vector = self.vector;
-        let distance = format!(
-            "({} {} {})",
-            VectorStore::col(&vector.embedding),
-            vector.distance_operator(),
-            vector.vector_param(1)
-        );
-        let (distance, inner_order) = match path {
-            Path::Exact => {
-                (format!("{distance} OPERATOR(pg_catalog.+) 0::pg_catalog.float8"), "2, 1")
-            }
-            Path::Approximate { .. } => (distance, "2"),
-        };
-        let embedding = if self.with_embedding {
-            format!("{}::pg_catalog.float4[]", VectorStore::col(&vector.embedding))
-        } else {
-            "NULL::pg_catalog.float4[]".into()
-        };
-        format!(
-            "SELECT s.id::pg_catalog.text, s.distance, s.metadata, s.content, s.embedding \
-             FROM (SELECT {id} AS id, {distance} AS distance, {metadata} AS metadata, \
-                          {content} AS content, {embedding} AS embedding \
-                   FROM {relation} AS t WHERE {condition} ORDER BY {inner_order} LIMIT $2) s \
-             ORDER BY s.distance OPERATOR(pg_catalog.+) 0::pg_catalog.float8, s.id",
+        let column = VectorStore::col(&vector.embedding);
+        let sql = format!(
+            "SELECT s.id::pg_catalog.text, s.distance, s.metadata, s.content, {embedding}::pg_catalog.float4[] \
+             FROM (SELECT r.*, pg_catalog.row_number() OVER (PARTITION BY \
+                          COALESCE(r.metadata OPERATOR(pg_catalog.#>) ${path}, 'null'::pg_catalog.jsonb) \
+                          ORDER BY r.distance, r.id) AS place \
+                   FROM (SELECT {id} AS id, {column} {operator} $1 AS distance, {metadata} AS metadata, \
+                                {content} AS content, {column} AS embedding \
+                         FROM {relation} AS t WHERE {condition}) r) s \
+             WHERE s.place OPERATOR(pg_catalog.<=) $3 AND s.distance OPERATOR(pg_catalog.<=) ${last} \
+             ORDER BY s.distance, s.id LIMIT $2",
+            embedding = if self.with_embedding { "s.embedding" } else { "NULL" },
+            path = last - 1,
             id = VectorStore::col(&vector.id),
+            operator = vector.distance_operator(),
             metadata = vector.metadata_sql(),
             content = vector.content_sql(),
             relation = vector.relation(),
             condition = self.condition,
-        )
+        );
+        self.read(&sql, &args)
     }
 
-    /// Asks. Where the index gives up before `k` rows, the exact path finds the rest.
-    pub fn run(&self) -> Result<Vec<Hit>> {
-        let choice = self.choose()?;
-        let mut hits = self.ask(&choice.path)?;
-        let short = i64::try_from(hits.len()).is_ok_and(|found| found < i64::from(self.k));
-        if short && matches!(choice.path, Path::Approximate { .. }) {
-            hits = self.ask(&Path::Exact)?;
-        }
+    /// The statement of a path.
+    pub fn sql(&self, path: &Path) -> String {
+        path.sql(self.vector, &self.condition, self.with_embedding)
+    }
+
+    /// Asks.
+    pub fn run(&self, known: &Known) -> Result<Vec<Hit>> {
+        self.nearest(known, self.k)
+    }
+
+    /// The nearest `k` rows within the largest distance.
+    pub fn nearest(&self, known: &Known, k: i64) -> Result<Vec<Hit>> {
+        let choice = self.choose_for(known, k)?;
+        let mut hits = self.complete(&choice.path, k)?;
+        self.cut(&mut hits);
+        Ok(hits)
+    }
+
+    /// As [`Query::run`], by a path that was chosen before.
+    pub fn run_by(&self, path: &Path) -> Result<Vec<Hit>> {
+        let mut hits = self.complete(path, self.k)?;
+        self.cut(&mut hits);
+        Ok(hits)
+    }
+
+    /// Drops what is too far away. It is no condition of the statement: an index would be walked to
+    /// its end in search of rows that satisfy it.
+    fn cut(&self, hits: &mut Vec<Hit>) {
         if let Some(most) = self.max_distance {
             hits.retain(|hit| hit.distance <= most);
+        }
+    }
+
+    /// Asks by a path. Where the index gives up before `k` rows, the exact path finds them.
+    fn complete(&self, path: &Path, k: i64) -> Result<Vec<Hit>> {
+        let hits = self.rows(path, k)?;
+        let short = i64::try_from(hits.len()).is_ok_and(|found| found < k);
+        if short && matches!(path, Path::Approximate(_)) {
+            return self.rows(&Path::Exact { few: true }, k);
         }
         Ok(hits)
     }
 
-    fn ask(&self, path: &Path) -> Result<Vec<Hit>> {
-        let _settings = settings(path);
+    /// Asks by a path, and no more.
+    pub fn ask(&self, path: &Path) -> Result<Vec<Hit>> {
+        self.rows(path, self.k)
+    }
+
+    fn rows(&self, path: &Path, k: i64) -> Result<Vec<Hit>> {
+        let args = self.args(k, path.candidates(k, self.hidden()));
+        let _settings = path.settings();
+        self.read(&self.sql(path), &args)
+    }
+
+    fn read(&self, sql: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Hit>> {
         let metric = self.vector.metric();
-        spi::rows(&self.sql(path), &self.args(), |row| {
+        spi::cached_rows(sql, args, |row| {
             let distance: f64 = spi::need(row, 2)?;
             Ok(Hit {
                 id: spi::need(row, 1)?,
@@ -204,31 +272,4 @@ pub fn compile(
         ));
     }
     Ok(compiled)
-}
-
-/// The settings of a path, for one statement.
-fn settings(path: &Path) -> LocalSettings {
-    let settings = LocalSettings::new();
-    if let Path::Approximate { index, ef_search, iterative } = path {
-        // The planner doesn't price the rows that a filter throws away; the choice is made here.
-        for off in ["enable_seqscan", "enable_bitmapscan", "enable_sort", "jit"] {
-            settings.set(off, "off");
-        }
-        if index.method == "hnsw" {
-            settings.set("hnsw.ef_search", &ef_search.to_string());
-        } else {
-            settings.set("ivfflat.probes", &probes(index.lists).to_string());
-        }
-        if *iterative {
-            settings.set(&format!("{}.iterative_scan", index.method), "relaxed_order");
-        }
-    }
-    settings
-}
-
-/// √lists, pgvector's own advice for IVFFlat.
-fn probes(lists: Option<i32>) -> i32 {
-    const DEFAULT_LISTS: i32 = 100;
-    let lists = lists.unwrap_or(DEFAULT_LISTS).max(1);
-    lists.isqrt().max(1)
 }

@@ -159,7 +159,11 @@ impl VectorStore {
     /// Looks a store up. 22004 for null, 42809 for a table that isn't one, 55000 where pgvector is
     /// gone, 42703 where a column of the store is.
     pub fn load(table: Option<RegClass>) -> Result<Self> {
-        let table = table.ok_or_else(|| Error::null_value("store is null"))?;
+        Ok(super::known::known(table)?.vector.clone())
+    }
+
+    /// As [`VectorStore::load`], from the catalogue itself.
+    pub fn read(table: RegClass) -> Result<Self> {
         let store = Store::find(table, StoreKind::Vector)?;
         let engine = engines::require(EXTENSION, "vector")?;
         let options = Options::from_store(&store)?;
@@ -280,57 +284,12 @@ impl VectorStore {
     }
 }
 
-/// An index that can answer by distance.
-#[derive(Debug, Clone)]
-pub struct Index {
-    pub name: String,
-    pub method: String,
-    /// IVFFlat's number of lists.
-    pub lists: Option<i32>,
-}
-
 impl VectorStore {
-    /// A valid, whole (not partial) HNSW or IVFFlat index on the embedding for the store's metric;
-    /// HNSW first.
-    pub fn index(&self) -> Result<Option<Index>> {
-        let found = spi::cached_rows(
-            "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), am.amname::pg_catalog.text, \
-                    (SELECT pg_catalog.split_part(o, '=', 2)::pg_catalog.int4 \
-                     FROM pg_catalog.unnest(c.reloptions) o WHERE o LIKE 'lists=%') \
-             FROM pg_catalog.pg_index i \
-             JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             JOIN pg_catalog.pg_am am ON am.oid = c.relam \
-             JOIN pg_catalog.pg_opclass oc ON oc.oid = i.indclass[0] \
-             JOIN pg_catalog.pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amoppurpose = 'o' \
-             JOIN pg_catalog.pg_operator op ON op.oid = ao.amopopr \
-             WHERE i.indrelid = $1 AND i.indkey[0] = $2 AND i.indnkeyatts = 1 AND i.indpred IS NULL \
-               AND i.indisvalid AND i.indisready AND am.amname IN ('hnsw', 'ivfflat') \
-               AND op.oprname = $3::pg_catalog.name \
-             ORDER BY am.amname, c.oid",
-            &[
-                self.store.oid().into(),
-                self.embedding.number.into(),
-                self.metric().operator().into(),
-            ],
-            |row| {
-                Ok(Index {
-                    name: spi::need(row, 1)?,
-                    method: spi::need(row, 2)?,
-                    lists: spi::get(row, 3)?,
-                })
-            },
-        )?;
-        Ok(found.into_iter().next())
-    }
-
     /// Whether policies hide rows of the table from the current user.
-    pub fn row_security_active(&self) -> Result<bool> {
-        Ok(spi::cached_one::<bool>(
-            "SELECT pg_catalog.row_security_active($1::pg_catalog.oid)",
-            &[self.store.oid().into()],
-        )?
-        .unwrap_or(false))
+    pub fn row_security_active(&self) -> bool {
+        // SAFETY: takes the OID of a relation; told not to raise.
+        let state = unsafe { pg_sys::check_enable_rls(self.store.oid(), pg_sys::InvalidOid, true) };
+        state == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
     }
 
     /// 42501 unless the current user may write rows at all: for calls that record rejects without

@@ -2,12 +2,14 @@
 //! rows as JSON; which index suits it and what that costs.
 
 mod check;
+mod diverse;
 mod half;
 pub mod index;
 mod item;
 mod kinds;
 
 pub use check::{Code, Fault, Rules};
+pub use diverse::{diverse, similarity};
 pub use half::half_bits;
 pub use item::{Embedding, Row, payload};
 pub use kinds::{IdType, Metric, Mode, Storage};

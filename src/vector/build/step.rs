@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::names;
 use crate::regclass::RegClass;
 use crate::spi;
-use crate::vector::recall;
 use crate::vector::store::VectorStore;
+use crate::vector::{cost, recall};
 use crate::workers::actions::{Progress, Statement, Step};
 use pgrx::datum::TimestampWithTimeZone;
 use serde_json::Value;
@@ -38,6 +38,7 @@ pub fn step(store: &Store, config: &Value, now: TimestampWithTimeZone) -> Result
         let recall = check::check(&vector, &plan.definition, index.oid, name)?;
         record::finish(store.oid(), name, plan.rows, recall, now)?;
         recall::portrait::keep(&vector, name)?;
+        cost::calibrate(&vector)?;
         return Ok(Step::Done(Progress::default()));
     }
     let replaced = config["replaces"].as_array().map_or(&[][..], Vec::as_slice);

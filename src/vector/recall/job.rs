@@ -5,8 +5,8 @@ use super::{history, portrait};
 use crate::catalog::Store;
 use crate::error::Result;
 use crate::regclass::RegClass;
-use crate::vector::sample;
 use crate::vector::store::VectorStore;
+use crate::vector::{cost, sample};
 use crate::workers::actions::{Progress, Step};
 use pgrx::datum::TimestampWithTimeZone;
 use serde_json::Value;
@@ -35,6 +35,7 @@ pub fn step(store: &Store, _config: &Value, _now: TimestampWithTimeZone) -> Resu
     let (task, samples) = Task::new(&vector, K, SAMPLES, None)?;
     let measured = task.measure(&task.truths(samples)?, None)?;
     history::record(&vector, K, None, &measured, rows)?;
+    cost::calibrate(&vector)?;
     portrait::note_drift(&vector)?;
     portrait::note_mixture(&vector)?;
     Ok(Step::Last(Progress {

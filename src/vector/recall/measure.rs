@@ -6,10 +6,13 @@
 use crate::error::{Error, Result};
 use crate::jsonb::JsonbText;
 use crate::vector::batch::Reals;
-use crate::vector::plan::{Mode, Path};
+use crate::vector::known::{self, Known};
+use crate::vector::path::Path;
+use crate::vector::plan::Mode;
 use crate::vector::sample::{self, Sampled};
-use crate::vector::search::Query;
-use crate::vector::store::VectorStore;
+use crate::vector::search::{Query, query_values};
+use crate::vector::store::{self, VectorStore};
+use std::rc::Rc;
 use std::time::Instant;
 
 /// Most rows that are looked for.
@@ -45,6 +48,7 @@ pub struct Task<'a> {
     pub vector: &'a VectorStore,
     pub k: i32,
     pub filter: Option<&'a JsonbText>,
+    known: Rc<Known>,
 }
 
 impl<'a> Task<'a> {
@@ -62,19 +66,24 @@ impl<'a> Task<'a> {
                 )));
             }
         }
-        if vector.index()?.is_none() {
+        let known = known::known(Some(store::regclass(&vector.store)))?;
+        if known.index.is_none() {
             return Err(Error::not_in_prerequisite_state(format!(
                 "{} has no index that a search could use, so every answer is exact",
                 vector.relation()
             ))
             .hint("lake.vector_build_index makes one."));
         }
-        Ok((Self { vector, k, filter }, usize::try_from(samples).unwrap_or(1)))
+        Ok((Self { vector, k, filter, known }, usize::try_from(samples).unwrap_or(1)))
     }
 
-    fn query(&self, query: &'a Reals) -> Result<Query<'a>> {
+    fn query(&self, query: &Reals, mode: Mode, ef_search: Option<i32>) -> Result<Query<'a>> {
         // One more than wanted: the row itself.
-        Query::new(self.vector, Some(query), Some(self.k + 1), self.filter)
+        let values = query_values(self.vector, Some(query))?;
+        let mut query = Query::plain(self.vector, values, self.k + 1).filtered(self.filter)?;
+        query.mode = mode;
+        query.set_ef_search(ef_search)?;
+        Ok(query)
     }
 
     /// Draws queries and answers them exactly. 55000 where there are none.
@@ -117,17 +126,15 @@ impl<'a> Task<'a> {
         mode: Mode,
         ef_search: Option<i32>,
     ) -> Result<Vec<f64>> {
-        let mut query = Query::new(self.vector, Some(reals), Some(self.k + 1), self.filter)?;
-        query.mode = mode;
-        query.set_ef_search(ef_search)?;
+        let hits = self.query(reals, mode, ef_search)?.run(&self.known)?;
         let mut distances: Vec<f64> =
-            query.run()?.into_iter().filter(|hit| hit.id != id).map(|hit| hit.distance).collect();
+            hits.into_iter().filter(|hit| hit.id != id).map(|hit| hit.distance).collect();
         distances.truncate(usize::try_from(self.k).unwrap_or(1));
         Ok(distances)
     }
 
     /// Answers the queries by the index, with `ef_search` candidates or as many as a search takes.
-    pub fn measure(&self, truths: &'a [Truth], ef_search: Option<i32>) -> Result<Measured> {
+    pub fn measure(&self, truths: &[Truth], ef_search: Option<i32>) -> Result<Measured> {
         let mut shares = Vec::with_capacity(truths.len());
         let mut times = Vec::with_capacity(truths.len());
         for truth in truths {
@@ -137,17 +144,15 @@ impl<'a> Task<'a> {
             times.push(start.elapsed().as_secs_f64() * 1_000.0);
             shares.push(share(&truth.distances, &found));
         }
-        let mut query = self.query(&truths[0].query)?;
-        query.mode = Mode::Approximate;
-        query.set_ef_search(ef_search)?;
-        let Path::Approximate { index, ef_search, .. } = query.choose()?.path else {
+        let query = self.query(&truths[0].query, Mode::Approximate, ef_search)?;
+        let Path::Approximate(walk) = query.choose(&self.known)?.path else {
             return Err(Error::not_in_prerequisite_state("a search uses no index here"));
         };
         shares.sort_by(f64::total_cmp);
         let count = shares.len();
         Ok(Measured {
-            index: index.name,
-            ef_search,
+            index: walk.index.name,
+            ef_search: walk.width,
             samples: count,
             mean: mean(&shares),
             p5: shares[count / 20],

@@ -2,6 +2,7 @@
 
 mod browse;
 mod filters;
+mod finding;
 mod layouts;
 mod loads;
 mod searches;

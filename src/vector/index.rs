@@ -1,0 +1,157 @@
+//! The indexes that can answer by distance, and how each is asked.
+
+use super::store::VectorStore;
+use crate::engines::Engine;
+use crate::error::Result;
+use crate::spi;
+use lake_vectors::{Metric, Storage};
+use pgrx::pg_sys;
+
+/// What an index holds of each embedding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantization {
+    /// The embedding as it is stored.
+    None,
+    /// Half-precision floats: `(embedding)::halfvec(d)`.
+    Halfvec,
+    /// The sign of each element: `(binary_quantize(embedding))::bit(d)`.
+    Binary,
+}
+
+/// An index that can answer by distance.
+#[derive(Debug, Clone)]
+pub struct Index {
+    pub oid: pg_sys::Oid,
+    pub name: String,
+    pub method: String,
+    /// IVFFlat's number of lists.
+    pub lists: Option<i32>,
+    pub quantization: Quantization,
+}
+
+impl Index {
+    /// The setting by which this method is told how widely to search.
+    pub fn width_setting(&self) -> Option<&'static str> {
+        match self.method.as_str() {
+            "hnsw" => Some("hnsw.ef_search"),
+            "ivfflat" => Some("ivfflat.probes"),
+            "diskann" => Some("diskann.query_search_list_size"),
+            _ => None,
+        }
+    }
+
+    /// Whether the method goes on by itself until enough rows satisfy the filter.
+    pub fn streams(&self) -> bool {
+        matches!(self.method.as_str(), "diskann" | "vchordrq")
+    }
+
+    /// Lower is preferred: what finds more of the nearest rows.
+    fn rank(&self) -> u8 {
+        match (self.method.as_str(), self.quantization) {
+            ("hnsw", Quantization::None) => 0,
+            ("hnsw", Quantization::Halfvec) => 1,
+            ("diskann", _) => 2,
+            ("vchordrq", _) => 3,
+            ("ivfflat", Quantization::None) => 4,
+            ("hnsw", Quantization::Binary) => 5,
+            _ => 6,
+        }
+    }
+}
+
+/// The indexed expression of a quantisation over a column, and its operator. Of a table's own column
+/// it is also how Postgres writes the index's definition down, as long as the path is empty.
+pub fn expression(
+    vector: &VectorStore,
+    quantization: Quantization,
+    column: &str,
+) -> (String, &'static str) {
+    let dimensions = vector.rules.dimensions;
+    let engine: &Engine = &vector.engine;
+    match quantization {
+        Quantization::None => (column.to_owned(), vector.metric().operator()),
+        Quantization::Halfvec => (
+            format!("({column})::{}({dimensions})", engine.object("halfvec")),
+            vector.metric().operator(),
+        ),
+        Quantization::Binary => {
+            (format!("({}({column}))::bit({dimensions})", engine.object("binary_quantize")), "<~>")
+        }
+    }
+}
+
+impl VectorStore {
+    /// The index a search uses: valid, whole (not partial), for the store's metric; the one that
+    /// finds most where there are several.
+    pub fn index(&self) -> Result<Option<Index>> {
+        let mut found = self.indexes()?;
+        found.sort_by_key(|index| (index.rank(), index.oid.to_u32()));
+        Ok(found.into_iter().next())
+    }
+
+    fn indexes(&self) -> Result<Vec<Index>> {
+        let candidates = spi::with_safe_search_path(|| {
+            spi::cached_rows(
+                "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), am.amname::pg_catalog.text, \
+                        (SELECT pg_catalog.split_part(o, '=', 2)::pg_catalog.int4 \
+                         FROM pg_catalog.unnest(c.reloptions) o WHERE o LIKE 'lists=%'), \
+                        i.indkey[0], pg_catalog.pg_get_expr(i.indexprs, i.indrelid), \
+                        op.oprname::pg_catalog.text \
+                 FROM pg_catalog.pg_index i \
+                 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                 JOIN pg_catalog.pg_am am ON am.oid = c.relam \
+                 JOIN pg_catalog.pg_opclass oc ON oc.oid = i.indclass[0] \
+                 JOIN pg_catalog.pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amoppurpose = 'o' \
+                 JOIN pg_catalog.pg_operator op ON op.oid = ao.amopopr \
+                 WHERE i.indrelid = $1 AND i.indkey[0] IN ($2, 0) AND i.indnkeyatts = 1 \
+                   AND i.indpred IS NULL AND i.indisvalid AND i.indisready \
+                   AND am.amname IN ('hnsw', 'ivfflat', 'diskann', 'vchordrq')",
+                &[self.store.oid().into(), self.embedding.number.into()],
+                |row| {
+                    Ok((
+                        Index {
+                            oid: spi::need(row, 1)?,
+                            name: spi::need(row, 2)?,
+                            method: spi::need(row, 3)?,
+                            lists: spi::get(row, 4)?,
+                            quantization: Quantization::None,
+                        },
+                        spi::need::<i16>(row, 5)?,
+                        spi::get::<String>(row, 6)?,
+                        spi::need::<String>(row, 7)?,
+                    ))
+                },
+            )
+        })?;
+        Ok(candidates
+            .into_iter()
+            .filter_map(|(index, column, definition, operator)| {
+                let quantization = if column == 0 {
+                    self.quantization(definition.as_deref()?, &operator)?
+                } else {
+                    (operator == self.metric().operator()).then_some(Quantization::None)?
+                };
+                Some(Index { quantization, ..index })
+            })
+            .collect())
+    }
+
+    /// Which quantisation an indexed expression is; `None` for any other expression, or another
+    /// metric's.
+    fn quantization(&self, definition: &str, operator: &str) -> Option<Quantization> {
+        let known: &[Quantization] = match (self.rules.storage, self.metric()) {
+            (Storage::Vector, Metric::L1) => &[Quantization::Halfvec],
+            (Storage::Vector, _) => &[Quantization::Halfvec, Quantization::Binary],
+            (Storage::Halfvec, Metric::L1) => &[],
+            (Storage::Halfvec, _) => &[Quantization::Binary],
+        };
+        let bare =
+            |text: &str| text.chars().filter(|c| !matches!(c, '(' | ')')).collect::<String>();
+        let definition = bare(definition);
+        known.iter().copied().find(|quantization| {
+            let (expression, wanted) = expression(self, *quantization, &self.embedding.quoted());
+            wanted == operator && bare(&expression) == definition
+        })
+    }
+}
