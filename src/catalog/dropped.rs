@@ -7,10 +7,11 @@ use crate::spi;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-/// The tables of the catalogue that hold rows about a store, the store itself last.
+/// The tables of the catalogue that hold rows about a store, the store itself last; a job before its
+/// runs, as the end of a run locks them.
 const ABOUT_STORES: [&str; 10] = [
-    "job_run",
     "job",
+    "job_run",
     "metric",
     "reject",
     "vector_load",

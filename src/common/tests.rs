@@ -338,8 +338,12 @@ mod tests {
              WHERE p.pronamespace = 'lake'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL \
              UNION ALL \
              SELECT 'relation ' || c.oid::regclass::text FROM pg_class c \
-             WHERE c.relnamespace = 'lake'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'c') \
+             WHERE c.relnamespace = 'lake'::regnamespace AND c.relkind IN ('r', 'v', 'm') \
                AND obj_description(c.oid, 'pg_class') IS NULL \
+             UNION ALL \
+             SELECT 'type ' || t.oid::regtype::text FROM pg_type t JOIN pg_class c ON c.oid = t.typrelid \
+             WHERE t.typnamespace = 'lake'::regnamespace AND c.relkind = 'c' \
+               AND obj_description(t.oid, 'pg_type') IS NULL \
              ORDER BY 1",
             &[],
             |row| spi::need::<String>(row, 1),
