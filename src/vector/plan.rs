@@ -33,6 +33,9 @@ const DEFAULT_WIDTH: i32 = 200;
 /// The same where the index knows only signs.
 const DEFAULT_WIDTH_BINARY: i32 = 400;
 
+/// pgvector's own default: nobody has set `hnsw.ef_search`.
+const UNSET_WIDTH: i32 = 40;
+
 /// pgvector's limit.
 pub const MAX_EF_SEARCH: i32 = 1_000;
 
@@ -211,6 +214,7 @@ fn width(known: &Known, index: &Index, wish: &Wish<'_>) -> i32 {
     };
     let wanted = wish.ef_search.unwrap_or_else(|| {
         let session = spi::setting("hnsw.ef_search").and_then(|text| text.parse().ok());
+        let session = session.filter(|ef| *ef != UNSET_WIDTH);
         known.ef_search.unwrap_or(usual).max(session.unwrap_or(0))
     });
     let least = i32::try_from(wish.k).unwrap_or(MAX_EF_SEARCH);

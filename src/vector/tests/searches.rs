@@ -195,11 +195,24 @@ mod tests {
         assert_eq!(path(r#"{"percent": 7}"#, 10), "approximate");
         run("SET lake_stores.exact_cutoff = 1000000");
         assert_eq!(path("{}", 10), "exact");
-        let ef: i32 = value_with(
-            "SELECT ef_search FROM lake.vector_explain('docs', $1, 300, mode => 'approximate', ef_search => 20)",
-            &[vec![1.0_f32; DIMENSIONS].into()],
+        let width = |arguments: &str| -> i32 {
+            value_with(
+                &format!(
+                    "SELECT ef_search FROM lake.vector_explain('docs', $1, mode => 'approximate', {arguments})"
+                ),
+                &[vec![1.0_f32; DIMENSIONS].into()],
+            )
+        };
+        assert_eq!(width("k => 300, ef_search => 20"), 300);
+        assert_eq!(width("k => 10"), 200);
+        // What was measured for the store counts, unless the session asks for more.
+        run(
+            "UPDATE _lake.store SET options = options || '{\"ef_search\": 25}'; ALTER TABLE docs SET (fillfactor = 90)",
         );
-        assert_eq!(ef, 300);
+        assert_eq!(width("k => 10"), 25);
+        run("SET hnsw.ef_search = 60");
+        assert_eq!(width("k => 10"), 60);
+        run("RESET hnsw.ef_search");
         run("DROP INDEX docs_embedding_idx");
         run("SET lake_stores.exact_cutoff = 0");
         assert_eq!(path("{}", 10), "exact");
