@@ -316,11 +316,38 @@ fn a_store_that_has_grown_gets_its_index() {
 }
 
 #[test]
-fn a_standby_builds_nothing() {
+fn a_standby_searches_and_writes_nothing() {
     let cluster = cluster();
-    let (_db, store) = database(&cluster, "streamed", 8, 10);
+    let (mut primary, store) = database(&cluster, "streamed", 8, 300);
+    primary
+        .batch_execute(&format!("CREATE INDEX ON {store} USING hnsw (embedding vector_cosine_ops)"))
+        .unwrap();
     let standby = cluster.standby();
     let mut db = standby.connect("streamed", "postgres");
-    let refused = failure(db.simple_query(&format!("SELECT lake.vector_build_index('{store}')")));
-    assert_eq!(refused.code, "25006");
+    let nearest = |db: &mut Client, mode: &str| -> String {
+        let sql = format!(
+            "SELECT string_agg(id, ',' ORDER BY distance, id) FROM lake.vector_search('{store}', \
+                 (SELECT embedding::real[] FROM {store} WHERE id = 'r7'), 5, mode => '{mode}')"
+        );
+        db.query_one(&sql, &[]).unwrap_or_else(|e| panic!("{sql}: {e}")).get(0)
+    };
+    for mode in ["exact", "approximate", "auto"] {
+        assert_eq!(nearest(&mut db, mode), nearest(&mut primary, mode), "{mode}");
+    }
+    // A session there remembers the store, and hears of what changes on the primary.
+    primary
+        .batch_execute(&format!(
+            "SELECT lake.vector_upsert('{store}', 'twin', (SELECT embedding::real[] FROM {store} WHERE id = 'r7')); \
+             DROP INDEX app.\"My \"\"Docs; --_embedding_idx\""
+        ))
+        .unwrap();
+    poll(SOON, "the new row", || nearest(&mut db, "auto").starts_with("r7,twin,"));
+    for call in [
+        format!("lake.vector_build_index('{store}')"),
+        format!("lake.vector_upsert('{store}', 'x', array_fill(1, ARRAY[8])::real[])"),
+        format!("lake.vector_tune('{store}')"),
+    ] {
+        let refused = failure(db.simple_query(&format!("SELECT {call}")));
+        assert!(["25006", "55000"].contains(&refused.code.as_str()), "{call}: {refused:?}");
+    }
 }
