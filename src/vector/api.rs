@@ -186,7 +186,7 @@ pub fn vector_upsert_many_bytes(
     ErrorReport,
 > {
     let vector = VectorStore::load(store)?;
-    let embeddings = Reals::from_bytes(need(embeddings, "embeddings")?)?;
+    let embeddings = Reals::from_bytes("embeddings", need(embeddings, "embeddings")?)?;
     let arrays = Arrays { ids, metadatas, contents };
     Ok(counts_row(upsert_arrays(&vector, arrays, &embeddings, on_error, mode)?))
 }

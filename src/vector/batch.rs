@@ -42,16 +42,16 @@ impl Reals {
         Self { dims, values, nulls }
     }
 
-    /// Decodes packed little-endian single-precision floats. 22023 where the length isn't a
-    /// multiple of four.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+    /// Decodes the packed little-endian single-precision floats of an argument. 22023 where the
+    /// length isn't a multiple of four.
+    pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self> {
         let (chunks, rest) = bytes.as_chunks::<4>();
         if !rest.is_empty() {
             return Err(Error::invalid_parameter(format!(
-                "embeddings has {} bytes, which is not a multiple of 4",
+                "{name} has {} bytes, which is not a multiple of 4",
                 bytes.len()
             ))
-            .hint("It is the 4-byte little-endian floats of all rows, one after the other."));
+            .hint("It is the 4-byte little-endian floats of all vectors, one after the other."));
         }
         let values = chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         Ok(Self { dims: vec![chunks.len()], values, nulls: vec![] })

@@ -274,7 +274,7 @@ pub fn vector_search_many_bytes(
     ErrorReport,
 > {
     let known = known(store)?;
-    let queries = Reals::from_bytes(need(queries, "queries")?)?;
+    let queries = Reals::from_bytes("queries", need(queries, "queries")?)?;
     let many = Many { k, filter, max_distance, mode, ef_search };
     Ok(answers(many.run(&known, &queries)?))
 }

@@ -106,7 +106,7 @@ impl<'a> Task<'a> {
 
     fn truth(&self, row: Sampled) -> Result<Option<Truth>> {
         let bytes: Vec<u8> = row.embedding.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let reals = Reals::from_bytes(&bytes)?;
+        let reals = Reals::from_bytes("embedding", &bytes)?;
         let start = Instant::now();
         let distances = self.distances(&row.id, &reals, Mode::Exact, None)?;
         let exact_ms = start.elapsed().as_secs_f64() * 1_000.0;
