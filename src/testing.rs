@@ -13,17 +13,35 @@ pub fn has(engine: &str) -> bool {
     matches!(there, Ok(Some(true)))
 }
 
-/// Whether this server lacks an engine, so that the test that asks has nothing to show. It leaves a line
-/// beside the data directory, from which `scripts/test-pgrx` says how many tests were left out.
+/// Whether this server lacks an engine, so that the test that asks has nothing to show.
 #[track_caller]
 pub fn lacks(engine: &str) -> bool {
-    if has(engine) {
-        return false;
+    let lacks = !has(engine);
+    if lacks {
+        left_out(engine);
     }
+    lacks
+}
+
+/// The same of ICU, which a server may be built without.
+#[track_caller]
+pub fn lacks_icu() -> bool {
+    // Those that initdb finds; one is in the catalogue in any case.
+    let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_collation WHERE collname LIKE '%-x-icu')";
+    let lacks = !matches!(pgrx::Spi::get_one::<bool>(sql), Ok(Some(true)));
+    if lacks {
+        left_out("ICU");
+    }
+    lacks
+}
+
+/// Leaves a line beside the data directory, from which `scripts/test-pgrx` says how many tests were
+/// left out and for want of what.
+#[track_caller]
+fn left_out(missing: &str) {
     // A backend's working directory is the data directory.
     let file = OpenOptions::new().create(true).append(true).open("../lake_skipped");
-    let line = format!("{engine} {}\n", Location::caller());
+    let line = format!("{missing} {}\n", Location::caller());
     file.and_then(|mut file| file.write_all(line.as_bytes()))
         .unwrap_or_else(|e| panic!("the line for a test left out: {e}"));
-    true
 }
