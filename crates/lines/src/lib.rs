@@ -73,7 +73,8 @@ pub fn read(text: &str) -> impl Iterator<Item = Numbered<'_>> {
             let start = rest;
             let until_break = start.split_once('\n').map_or(start, |(line, _)| line);
             let plain = until_break.strip_suffix('\r').unwrap_or(until_break);
-            if plain.trim_matches([' ', '\t']).is_empty() || plain.trim_start().starts_with('#') {
+            let said = plain.trim_start_matches([' ', '\t']);
+            if said.is_empty() || said.starts_with('#') {
                 rest = start[until_break.len()..].strip_prefix('\n').unwrap_or("");
                 continue;
             }

@@ -53,6 +53,15 @@ fn lines_comments_and_breaks() {
 }
 
 #[test]
+fn only_spaces_and_tabs_may_stand_before_a_comment() {
+    assert_eq!(read("\t # a comment").count(), 0);
+    for space in ["\u{b}", "\u{c}", "\u{a0}", "\u{2003}"] {
+        let name = format!("{space}#");
+        assert_eq!(one(&format!("{name} v=1")).measurement, name);
+    }
+}
+
+#[test]
 fn numbers() {
     for (text, value) in
         [("1", 1.0), ("-1.5e3", -1500.0), ("1.e2", 100.0), (".5", 0.5), ("+2", 2.0), ("1E-2", 0.01)]
