@@ -1,5 +1,6 @@
 //! Doing something that may fail on its data, inside a subtransaction.
 
+use crate::catalog::run::sqlstate;
 use crate::error::{Error, Result};
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::CaughtError;
@@ -55,13 +56,6 @@ pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
 }
 
 fn is_fault_of_data(code: PgSqlErrorCode) -> bool {
-    let state = sqlstate(code);
+    let state = sqlstate(code as i32);
     ["22", "23", "44", "P0"].contains(&&state[..2])
-}
-
-/// The five characters of an SQLSTATE.
-pub fn sqlstate(code: PgSqlErrorCode) -> String {
-    // Six bits each, from the least significant on (MAKE_SQLSTATE in elog.h).
-    let code = code as u32;
-    (0..5).map(|i| char::from((b'0').wrapping_add(((code >> (6 * i)) & 0x3f) as u8))).collect()
 }

@@ -61,9 +61,9 @@ CREATE AGGREGATE lake.downsample_lttb(ts pg_catalog.timestamptz, value pg_catalo
     SFUNC = _lake.lttb_transition,
     STYPE = pg_catalog.internal,
     FINALFUNC = _lake.lttb_final,
-    COMBINEFUNC = _lake.lttb_combine,
-    SERIALFUNC = _lake.lttb_serialize,
-    DESERIALFUNC = _lake.lttb_deserialize,
+    COMBINEFUNC = _lake.samples_combine,
+    SERIALFUNC = _lake.samples_serialize,
+    DESERIALFUNC = _lake.samples_deserialize,
     PARALLEL = SAFE
 );
 

@@ -7,10 +7,11 @@
 use super::document;
 use super::feature::{Refusal, Row, judge};
 use super::store::Places;
-use crate::attempt::{attempt, sqlstate};
+use crate::attempt::attempt;
 use crate::batch::{Counts, Outcome, last_wins, length, report_superseded};
 use crate::catalog::Store;
 use crate::catalog::reject::{self, OnError, Reject, Replayed};
+use crate::catalog::run::sqlstate;
 use crate::error::{Error, Result};
 use crate::gucs;
 use crate::regclass::RegClass;
@@ -130,7 +131,7 @@ fn features(places: &Places, texts: &[&str], on_error: OnError, mend: bool) -> R
                 Err(error) => rejects.push(Reject {
                     ordinal: good.ordinal,
                     id: Some(good.row.id.clone()),
-                    code: sqlstate(error.code),
+                    code: sqlstate(error.code as i32),
                     message: error.message,
                     pointer: None,
                     payload: good.text.to_owned(),

@@ -96,9 +96,7 @@ pub fn facet(
         ));
     }
     let compiled = compile(vector, filter, path.len() + 1)?;
-    let value = (1..=path.len()).fold(vector.metadata_sql(), |value, n| {
-        format!("({value} OPERATOR(pg_catalog.->) ${n}::pg_catalog.text)")
-    });
+    let value = vector.metadata_at(path.len());
     let sql = format!(
         "SELECT v.value, pg_catalog.count(*) FROM (SELECT {value} AS value FROM {} AS t WHERE {}) AS s \
          CROSS JOIN LATERAL (SELECT DISTINCT e.value FROM pg_catalog.jsonb_array_elements(\

@@ -106,11 +106,6 @@ fn sampled(vector: &VectorStore, rows: f64, wanted: f64) -> String {
     format!("{} AS t TABLESAMPLE system ({percent}) REPEATABLE (0)", vector.relation())
 }
 
-fn condition(vector: &VectorStore) -> String {
-    let conditions = vector.searchable();
-    if conditions.is_empty() { "true".into() } else { conditions.join(" AND ") }
-}
-
 /// Embeddings of some rows.
 fn sample(vector: &VectorStore, rows: f64) -> Result<Vec<Vec<f32>>> {
     spi::rows(
@@ -118,7 +113,7 @@ fn sample(vector: &VectorStore, rows: f64) -> Result<Vec<Vec<f32>>> {
             "SELECT {}::pg_catalog.float4[] FROM {} WHERE {} LIMIT $1",
             VectorStore::col(&vector.embedding),
             sampled(vector, rows, 50.0 * 20.0),
-            condition(vector)
+            vector.searchable_sql()
         ),
         &[QUERIES.into()],
         |row| spi::need::<Vec<f32>>(row, 1),
@@ -132,16 +127,15 @@ fn exact(vector: &VectorStore, queries: &[Vec<f32>], rows: f64) -> Result<Option
         VectorStore::col(&vector.embedding),
         vector.distance_operator(),
         sampled(vector, rows, SAMPLE_ROWS),
-        condition(vector)
+        vector.searchable_sql()
     );
     let mut best: Option<f64> = None;
     for query in queries {
         for _ in 0..ROUNDS {
             let start = Instant::now();
-            let counted =
-                spi::cached_rows(&sql, &[super::datum::embedding(vector, query)], |row| {
-                    spi::need::<i64>(row, 2)
-                })?;
+            let counted = spi::cached_rows(&sql, &[super::pack::vector(vector, query)], |row| {
+                spi::need::<i64>(row, 2)
+            })?;
             let elapsed = start.elapsed().as_secs_f64() * 1e6;
             let seen = counted.first().copied().unwrap_or(0);
             if seen > 0 {

@@ -1,8 +1,8 @@
 //! Vectors and full text in one ranking, by reciprocal rank fusion: a row's score is the sum of
 //! `weight / (rrf_k + place)` over the rankings that it is in.
 
-use super::datum;
 use super::known::Known;
+use super::pack;
 use super::search::{Query, compile};
 use super::store::VectorStore;
 use crate::error::{Error, Result};
@@ -132,7 +132,7 @@ fn by_text(vector: &VectorStore, hybrid: &Hybrid<'_>, wanted: i64) -> Result<Vec
         condition = conditions.join(" AND "),
     );
     let mut args: Vec<DatumWithOid<'_>> =
-        vec![datum::embedding(vector, &hybrid.values), wanted.into(), hybrid.text.into()];
+        vec![pack::vector(vector, &hybrid.values), wanted.into(), hybrid.text.into()];
     args.extend(filter::bind(&compiled.params));
     spi::cached_rows(&sql, &args, |row| {
         Ok(Fused {

@@ -1,13 +1,14 @@
 //! Loading without vector indexes, which makes it several times as fast: their definitions are kept
-//! in the catalogue while they are gone. Searches are exact meanwhile, since they look for an index
-//! anew each time.
+//! in the catalogue while they are gone. Searches are exact meanwhile, and nothing builds an index.
 
+use super::build;
 use super::store::VectorStore;
 use crate::access;
+use crate::catalog::{Store, job};
 use crate::error::{Error, Result};
 use crate::names;
 use crate::spi::{self, LocalSettings};
-use pgrx::JsonB;
+use pgrx::{JsonB, PgSqlErrorCode};
 use serde::{Deserialize, Serialize};
 
 /// What it takes to make an index again on a table that may have been renamed since.
@@ -20,11 +21,29 @@ struct Kept {
     comment: Option<String>,
 }
 
+/// Whether a load of the store has begun and not ended.
+pub fn begun(store: &Store) -> Result<bool> {
+    spi::scalar(
+        "SELECT EXISTS (SELECT FROM _lake.vector_load WHERE relid = $1::pg_catalog.regclass)",
+        &[store.oid().into()],
+    )
+}
+
 /// Drops the vector indexes of the store, and returns how many there were. 42501 but for the owner,
-/// 55000 where a load has begun already.
+/// 55000 where a load has begun already, 55006 while an index is being built.
 pub fn begin(vector: &VectorStore) -> Result<i32> {
     let relation = vector.relation();
     access::require_owner(relation)?;
+    if job::find(&vector.store, build::ACTION)?.is_some() {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
+            format!("an index on {relation} is being built, or about to be"),
+        )
+        .hint(format!(
+            "SELECT lake.vector_cancel_build({}); ends that.",
+            names::literal(&relation.to_string())
+        )));
+    }
     let _path = LocalSettings::safe_search_path();
     spi::execute(&format!("LOCK TABLE {relation} IN ACCESS EXCLUSIVE MODE"), &[])?;
     let indexes = spi::rows(

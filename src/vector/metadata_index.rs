@@ -122,9 +122,7 @@ fn indexes(vector: &VectorStore) -> Result<Vec<Index>> {
 
 /// What the key's values are in the first rows that have it.
 fn kind_of_values(vector: &VectorStore, key: &str, path: &[String]) -> Result<Kind> {
-    let value = (1..=path.len()).fold(vector.metadata_sql(), |value, n| {
-        format!("({value} OPERATOR(pg_catalog.->) ${n}::pg_catalog.text)")
-    });
+    let value = vector.metadata_at(path.len());
     let args: Vec<_> = path.iter().map(|name| name.as_str().into()).collect();
     let kinds = spi::rows(
         &format!(

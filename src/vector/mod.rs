@@ -3,13 +3,13 @@
 //! - [`api`] — the SQL functions.
 //! - [`store`] — what is known of a store; [`create`] and [`adopt`] make one.
 //! - [`batch`] — the forms in which rows arrive; [`upsert`] — checks them;
-//!   [`mod@write`] — writes them, [`pack`] — as arrays of vectors.
+//!   [`mod@write`] — writes them, [`pack`] — as values of pgvector's types.
 //! - [`load`] — loading without indexes.
 //! - [`metadata_index`] — indexes for comparisons in filters.
 //! - [`search_api`] — the SQL functions that find: [`search`] one or many, [`select`] what is alike,
 //!   [`recommend`], [`hybrid`] with full text.
 //! - [`plan`] — exact or approximate, and why, by [`cost`] and [`estimate`]; [`path`] — the statements;
-//!   [`index`] — what can answer; [`known`] — what a session remembers; [`datum`] — queries as values.
+//!   [`index`] — what can answer; [`known`] — what a session remembers.
 //! - [`rows`] — get, delete, count; [`sample`] — rows drawn at random; [`browse`] — scroll, facet.
 //! - [`build`] — indexes, in the background; [`recall`] — what they find, measured; [`health`] — findings.
 
@@ -23,7 +23,6 @@ mod browse_api;
 pub mod build;
 mod cost;
 mod create;
-mod datum;
 mod estimate;
 pub mod health;
 mod hybrid;

@@ -29,8 +29,6 @@ pub fn rows(vector: &VectorStore, n: usize) -> Result<Vec<Sampled>> {
 }
 
 fn draw(vector: &VectorStore, n: usize, sample: &str) -> Result<Vec<Sampled>> {
-    let mut conditions = vector.searchable();
-    conditions.push("true".into());
     spi::rows(
         &format!(
             "SELECT {}::pg_catalog.text, {}::pg_catalog.float4[] FROM {} AS t{sample} WHERE {} \
@@ -38,7 +36,7 @@ fn draw(vector: &VectorStore, n: usize, sample: &str) -> Result<Vec<Sampled>> {
             VectorStore::col(&vector.id),
             VectorStore::col(&vector.embedding),
             vector.relation(),
-            conditions.join(" AND "),
+            vector.searchable_sql(),
         ),
         &[],
         |row| Ok(Sampled { id: spi::need(row, 1)?, embedding: spi::need(row, 2)? }),

@@ -1,9 +1,9 @@
 //! The nearest rows to a vector.
 
 use super::batch::Reals;
-use super::datum;
 use super::index::Quantization;
 use super::known::Known;
+use super::pack;
 use super::path::Path;
 use super::plan::{self, Choice, Mode};
 use super::store::VectorStore;
@@ -72,12 +72,11 @@ pub fn check_k(k: Option<i32>) -> Result<i32> {
 impl<'a> Query<'a> {
     /// A search without a filter.
     pub fn plain(vector: &'a VectorStore, values: Vec<f32>, k: i32) -> Self {
-        let conditions = vector.searchable();
         Self {
             vector,
             values,
             k: i64::from(k),
-            condition: if conditions.is_empty() { "true".into() } else { conditions.join(" AND ") },
+            condition: vector.searchable_sql(),
             params: vec![],
             filtered: false,
             max_distance: None,
@@ -116,8 +115,7 @@ impl<'a> Query<'a> {
 
     /// `$1` the vector, `$2` k, `$3` the candidates, then the filter's.
     fn args(&self, k: i64, candidates: i64) -> Vec<DatumWithOid<'static>> {
-        let mut args =
-            vec![datum::embedding(self.vector, &self.values), k.into(), candidates.into()];
+        let mut args = vec![pack::vector(self.vector, &self.values), k.into(), candidates.into()];
         args.extend(filter::bind(&self.params));
         args
     }

@@ -3,6 +3,7 @@
 use super::known::Known;
 use super::search::{Hit, MAX_K, Query};
 use crate::error::{Error, Result};
+use crate::filter;
 use lake_vectors::diverse;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -50,7 +51,7 @@ impl Selection {
             (None, None) => Ok(Selection::Nearest),
             (Some(diversity), None) => Ok(Selection::Diverse(diversity)),
             (None, Some(field)) => Ok(Selection::Grouped {
-                path: path(field)?,
+                path: filter::path(field)?,
                 size: usize::try_from(size).unwrap_or(1),
             }),
         }
@@ -114,24 +115,4 @@ fn grouped(query: &Query<'_>, known: &Known, path: &[String], size: usize) -> Re
 
 fn candidates(k: i64) -> i64 {
     (k * CANDIDATES).max(LEAST_CANDIDATES)
-}
-
-/// The names of a field, written as in a filter: a dot goes into an object, `\.` is a dot in a name,
-/// `\\` a backslash, `\$` a dollar sign. 22023 for an empty name.
-fn path(field: &str) -> Result<Vec<String>> {
-    let mut names = vec![String::new()];
-    let mut chars = field.chars();
-    while let Some(c) = chars.next() {
-        let last = names.len() - 1;
-        match c {
-            '.' => names.push(String::new()),
-            '\\' => names[last].extend(chars.next()),
-            other => names[last].push(other),
-        }
-    }
-    if names.iter().any(String::is_empty) {
-        return Err(Error::invalid_parameter(format!("group_by has an empty name in \"{field}\""))
-            .hint("It is the name of a metadata field, as in a filter: 'lang', 'author.name'."));
-    }
-    Ok(names)
 }

@@ -259,6 +259,19 @@ impl VectorStore {
         })
     }
 
+    /// The value at a path of `names` names into the metadata, which are the parameters from `$1` on.
+    pub fn metadata_at(&self, names: usize) -> String {
+        (1..=names).fold(self.metadata_sql(), |value, n| {
+            format!("({value} OPERATOR(pg_catalog.->) ${n}::pg_catalog.text)")
+        })
+    }
+
+    /// What [`Self::searchable`] asks, as one condition.
+    pub fn searchable_sql(&self) -> String {
+        let conditions = self.searchable();
+        if conditions.is_empty() { "true".into() } else { conditions.join(" AND ") }
+    }
+
     /// The content as SQL; null of the right type where there is no such column.
     pub fn content_sql(&self) -> String {
         self.content.as_ref().map_or("NULL::pg_catalog.text".into(), |column| {

@@ -2,14 +2,13 @@
 
 use super::store::VectorStore;
 use super::write::{self, Good};
-use crate::attempt::sqlstate;
 use crate::batch::{Counts, Outcome, last_wins, length, report_superseded};
 use crate::catalog::Store;
 use crate::catalog::reject::{self, OnError, Reject, Replayed};
+use crate::catalog::run::sqlstate;
 use crate::error::{Error, Result};
 use lake_vectors::{Code, Fault, Mode, Row, payload};
-use pgrx::datum::DatumWithOid;
-use pgrx::{PgSqlErrorCode, pg_sys};
+use pgrx::PgSqlErrorCode;
 
 /// Writes one row; its fault is raised.
 pub fn one(vector: &VectorStore, row: &Row<'_>) -> Result<Outcome> {
@@ -52,11 +51,9 @@ pub fn many(vector: &VectorStore, rows: &[Row<'_>], on_error: OnError) -> Result
     let superseded = last_wins(&mut good, |(id, _)| id, |(_, row)| row.ordinal);
     report_superseded(vector.relation(), "row", rows.len(), &superseded, |(_, row)| label(row));
     let (mut counts, refused) = write::all(vector, &mut good, on_error)?;
-    rejects.extend(
-        refused
-            .iter()
-            .map(|(row, error)| reject_of(row, &sqlstate(error.code), &error.message, None, None)),
-    );
+    rejects.extend(refused.iter().map(|(row, error)| {
+        reject_of(row, &sqlstate(error.code as i32), &error.message, None, None)
+    }));
     counts.rejected = length(&rejects) + length(&superseded);
     if on_error == OnError::Reject {
         rejects.extend(superseded.iter().map(|((_, row), by)| {
@@ -171,29 +168,4 @@ fn require_columns(vector: &VectorStore, rows: &[Row<'_>]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A `real[]` of one dimension, copied as a whole rather than element by element.
-pub fn real_array(values: &[f32]) -> DatumWithOid<'static> {
-    let header = size_of::<pg_sys::ArrayType>() + 2 * size_of::<i32>();
-    let size = header + size_of_val(values);
-    let (Ok(length), Ok(total)) = (i32::try_from(values.len()), i32::try_from(size)) else {
-        return DatumWithOid::null_oid(pg_sys::FLOAT4ARRAYOID);
-    };
-    // SAFETY: the layout of an array without nulls: header, one length, one lower bound, then the
-    // elements at a multiple of the largest alignment (the header is 24 bytes). palloc returns
-    // memory that is aligned and large enough, or raises.
-    unsafe {
-        let array = pg_sys::palloc(size).cast::<pg_sys::ArrayType>();
-        pgrx::set_varsize_4b(array.cast(), total);
-        (*array).ndim = 1;
-        (*array).dataoffset = 0;
-        (*array).elemtype = pg_sys::FLOAT4OID;
-        let bounds = array.add(1).cast::<i32>();
-        bounds.write(length);
-        bounds.add(1).write(1);
-        let data = array.cast::<u8>().add(header).cast::<f32>();
-        std::ptr::copy_nonoverlapping(values.as_ptr(), data, values.len());
-        DatumWithOid::new(pg_sys::Datum::from(array), pg_sys::FLOAT4ARRAYOID)
-    }
 }

@@ -7,6 +7,7 @@ pub mod samples;
 pub mod sketch;
 pub mod thinned;
 
+use pgrx::datum::Internal;
 use pgrx::prelude::*;
 use pgrx::{PgMemoryContexts, pg_sys};
 
@@ -30,9 +31,6 @@ extension_sql_file!(
         samples::rate_final,
         samples::time_weighted_avg_final,
         samples::lttb_transition,
-        samples::lttb_combine,
-        samples::lttb_serialize,
-        samples::lttb_deserialize,
         sketch::sketch_transition,
         sketch::sketch_merge_transition,
         sketch::sketch_combine,
@@ -53,4 +51,15 @@ fn in_aggregate<R>(fcinfo: pg_sys::FunctionCallInfo, f: impl FnOnce() -> R) -> R
     }
     // SAFETY: the executor owns the context for as long as the aggregate runs.
     unsafe { PgMemoryContexts::For(context).switch_to(|_| f()) }
+}
+
+/// Works on the state of an aggregate, which is made where there is none yet. `S` is what all states
+/// of that aggregate are.
+fn with_state<S: Default, R>(
+    state: &mut Internal,
+    fcinfo: pg_sys::FunctionCallInfo,
+    f: impl FnOnce(&mut S) -> R,
+) -> R {
+    // SAFETY: the state is an `S`, as the caller says, or not made yet.
+    in_aggregate(fcinfo, || f(unsafe { state.get_or_insert_default::<S>() }))
 }

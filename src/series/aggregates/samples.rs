@@ -4,7 +4,7 @@
 //!
 //! A row whose value or time is null is passed over.
 
-use super::in_aggregate;
+use super::with_state;
 use crate::error::{Error, SqlResult};
 use crate::series::time;
 use lake_samples::{Sample, counter, sort, weighted};
@@ -34,12 +34,7 @@ impl Collected {
             .hint("Aggregate by time first: GROUP BY lake.bucket('1 day', ts).")
             .into());
         }
-        self.samples.try_reserve(more).map_err(|_| {
-            Error::new(
-                PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY,
-                format!("no memory for {} samples", self.samples.len() + more),
-            )
-        })?;
+        self.samples.try_reserve(more).map_err(|_| no_memory(self.samples.len() + more))?;
         Ok(())
     }
 
@@ -50,16 +45,8 @@ impl Collected {
     }
 }
 
-/// The state, made where there is none yet.
-fn with_state<R>(
-    state: &mut Internal,
-    fcinfo: pg_sys::FunctionCallInfo,
-    f: impl FnOnce(&mut Collected) -> R,
-) -> R {
-    in_aggregate(fcinfo, || {
-        // SAFETY: the state is one of this file's, or not made yet.
-        f(unsafe { state.get_or_insert_default::<Collected>() })
-    })
+fn no_memory(samples: usize) -> Error {
+    Error::new(PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY, format!("no memory for {samples} samples"))
 }
 
 fn add(
@@ -74,61 +61,13 @@ fn add(
     if !time::is_finite(ts) {
         return Err(Error::invalid_parameter("ts is infinite").into());
     }
-    with_state(&mut state, fcinfo, |collected| {
+    with_state(&mut state, fcinfo, |collected: &mut Collected| {
         collected.n = collected.n.or(n);
         collected.reserve(1)?;
         collected.samples.push(Sample { ts, value });
         SqlResult::Ok(())
     })?;
     Ok(state)
-}
-
-fn combine(
-    left: Option<Internal>,
-    right: Option<Internal>,
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> SqlResult<Option<Internal>> {
-    let mut left = left.unwrap_or_default();
-    // SAFETY: both are states of this file.
-    let Some(other) = right.as_ref().and_then(|right| unsafe { right.get::<Collected>() }) else {
-        return Ok(Some(left));
-    };
-    with_state(&mut left, fcinfo, |collected| {
-        collected.n = collected.n.or(other.n);
-        collected.reserve(other.samples.len())?;
-        collected.samples.extend_from_slice(&other.samples);
-        SqlResult::Ok(())
-    })?;
-    Ok(Some(left))
-}
-
-/// From one process of this server to another: `n`, then times and values.
-fn serialize(state: &Internal) -> Vec<u8> {
-    // SAFETY: a state of this file.
-    let Some(collected) = (unsafe { state.get::<Collected>() }) else { return Vec::new() };
-    let mut out = Vec::with_capacity(4 + collected.samples.len() * 16);
-    out.extend_from_slice(&collected.n.unwrap_or(0).to_ne_bytes());
-    for sample in &collected.samples {
-        out.extend_from_slice(&sample.ts.to_ne_bytes());
-        out.extend_from_slice(&sample.value.to_ne_bytes());
-    }
-    out
-}
-
-fn deserialize(bytes: &[u8]) -> SqlResult<Internal> {
-    let (n, rest) = bytes.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
-    let n = i32::from_ne_bytes(*n);
-    let (parts, _) = rest.as_chunks::<16>();
-    let mut collected = Collected { samples: vec![], n: (n > 0).then_some(n) };
-    collected.reserve(parts.len())?;
-    for part in parts {
-        let (ts, value) = part.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
-        let value = value.first_chunk::<8>().unwrap_or(&[0; 8]);
-        collected
-            .samples
-            .push(Sample { ts: i64::from_ne_bytes(*ts), value: f64::from_ne_bytes(*value) });
-    }
-    Ok(Internal::new(collected))
 }
 
 fn finish<R>(state: Option<Internal>, f: impl FnOnce(&[Sample]) -> Option<R>) -> Option<R> {
@@ -154,17 +93,51 @@ pub fn samples_combine(
     right: Option<Internal>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> SqlResult<Option<Internal>> {
-    combine(left, right, fcinfo)
+    let mut left = left.unwrap_or_default();
+    // SAFETY: both are states of this file.
+    let Some(other) = right.as_ref().and_then(|right| unsafe { right.get::<Collected>() }) else {
+        return Ok(Some(left));
+    };
+    with_state(&mut left, fcinfo, |collected: &mut Collected| {
+        collected.n = collected.n.or(other.n);
+        collected.reserve(other.samples.len())?;
+        collected.samples.extend_from_slice(&other.samples);
+        SqlResult::Ok(())
+    })?;
+    Ok(Some(left))
 }
 
+/// From one process of this server to another: `n`, then times and values.
 #[pg_extern(schema = "_lake", immutable, parallel_safe, strict)]
-pub fn samples_serialize(state: Internal) -> Vec<u8> {
-    serialize(&state)
+pub fn samples_serialize(state: Internal) -> SqlResult<Vec<u8>> {
+    let mut out = Vec::new();
+    // SAFETY: a state of this file.
+    let Some(collected) = (unsafe { state.get::<Collected>() }) else { return Ok(out) };
+    out.try_reserve_exact(4 + collected.samples.len() * 16)
+        .map_err(|_| no_memory(collected.samples.len()))?;
+    out.extend_from_slice(&collected.n.unwrap_or(0).to_ne_bytes());
+    for sample in &collected.samples {
+        out.extend_from_slice(&sample.ts.to_ne_bytes());
+        out.extend_from_slice(&sample.value.to_ne_bytes());
+    }
+    Ok(out)
 }
 
 #[pg_extern(schema = "_lake", immutable, parallel_safe, strict)]
 pub fn samples_deserialize(bytes: &[u8], _unused: Internal) -> SqlResult<Internal> {
-    deserialize(bytes)
+    let (n, rest) = bytes.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
+    let n = i32::from_ne_bytes(*n);
+    let (parts, _) = rest.as_chunks::<16>();
+    let mut collected = Collected { samples: vec![], n: (n > 0).then_some(n) };
+    collected.reserve(parts.len())?;
+    for part in parts {
+        let (ts, value) = part.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
+        let value = value.first_chunk::<8>().unwrap_or(&[0; 8]);
+        collected
+            .samples
+            .push(Sample { ts: i64::from_ne_bytes(*ts), value: f64::from_ne_bytes(*value) });
+    }
+    Ok(Internal::new(collected))
 }
 
 #[pg_extern(schema = "_lake", immutable, parallel_safe)]
@@ -200,23 +173,4 @@ pub fn lttb_transition(
             .into());
     }
     add(state, value, ts, Some(n), fcinfo)
-}
-
-#[pg_extern(schema = "_lake", immutable, parallel_safe)]
-pub fn lttb_combine(
-    left: Option<Internal>,
-    right: Option<Internal>,
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> SqlResult<Option<Internal>> {
-    combine(left, right, fcinfo)
-}
-
-#[pg_extern(schema = "_lake", immutable, parallel_safe, strict)]
-pub fn lttb_serialize(state: Internal) -> Vec<u8> {
-    serialize(&state)
-}
-
-#[pg_extern(schema = "_lake", immutable, parallel_safe, strict)]
-pub fn lttb_deserialize(bytes: &[u8], _unused: Internal) -> SqlResult<Internal> {
-    deserialize(bytes)
 }

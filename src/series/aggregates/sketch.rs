@@ -2,7 +2,7 @@
 //! and `lake.percentile` to read it. A sketch is a `bytea`, in the stable form of
 //! [`lake_samples::sketch`]; its bound is written there.
 
-use super::in_aggregate;
+use super::with_state;
 use crate::error::{Error, Result, SqlResult};
 use lake_samples::sketch::Sketch;
 use pgrx::datum::Internal;
@@ -17,13 +17,6 @@ fn read(bytes: &[u8]) -> Result<Sketch> {
     })
 }
 
-fn with_state(state: &mut Internal, fcinfo: pg_sys::FunctionCallInfo, f: impl FnOnce(&mut Sketch)) {
-    in_aggregate(fcinfo, || {
-        // SAFETY: the state is one of this file's, or not made yet.
-        f(unsafe { state.get_or_insert_default::<Sketch>() });
-    });
-}
-
 #[pg_extern(schema = "_lake", immutable, parallel_safe)]
 pub fn sketch_transition(
     mut state: Internal,
@@ -31,7 +24,7 @@ pub fn sketch_transition(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
     if let Some(value) = value {
-        with_state(&mut state, fcinfo, |sketch| sketch.add(value));
+        with_state(&mut state, fcinfo, |sketch: &mut Sketch| sketch.add(value));
     }
     state
 }
@@ -44,7 +37,7 @@ pub fn sketch_merge_transition(
 ) -> SqlResult<Internal> {
     if let Some(bytes) = sketch {
         let other = read(bytes)?;
-        with_state(&mut state, fcinfo, |sketch| sketch.merge(&other));
+        with_state(&mut state, fcinfo, |sketch: &mut Sketch| sketch.merge(&other));
     }
     Ok(state)
 }
@@ -58,7 +51,7 @@ pub fn sketch_combine(
     let mut left = left.unwrap_or_default();
     // SAFETY: a state of this file.
     if let Some(other) = right.as_ref().and_then(|right| unsafe { right.get::<Sketch>() }) {
-        with_state(&mut left, fcinfo, |sketch| sketch.merge(other));
+        with_state(&mut left, fcinfo, |sketch: &mut Sketch| sketch.merge(other));
     }
     Some(left)
 }

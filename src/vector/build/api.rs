@@ -4,17 +4,14 @@ use super::policy::{self, Policy};
 use super::request::{self, Wish};
 use super::step;
 use crate::catalog::{Store, StoreKind};
-use crate::error::{Error, Result, SqlResult};
+use crate::error::SqlResult;
 use crate::regclass::RegClass;
+use crate::vector::api::need;
 use crate::vector::store::VectorStore;
 use crate::workers::clock::SystemClock;
 use crate::workers::runner;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-
-fn need<T>(value: Option<T>, name: &str) -> Result<T> {
-    value.ok_or_else(|| Error::null_value(format!("{name} is null")))
-}
 
 #[pg_extern(schema = "lake", volatile, parallel_unsafe)]
 #[expect(clippy::type_complexity, reason = "the SQL signature")]

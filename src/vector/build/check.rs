@@ -5,9 +5,9 @@ use super::definition::Definition;
 use super::only_index::OnlyIndex;
 use crate::error::{Error, Result};
 use crate::spi::{self, LocalSettings};
+use crate::vector::pack;
 use crate::vector::sample;
 use crate::vector::store::VectorStore;
-use crate::vector::upsert::real_array;
 use pgrx::pg_sys;
 
 /// Rows that are looked for.
@@ -37,9 +37,7 @@ pub fn check(
             vector.relation()
         ))
     };
-    let mut conditions = vector.searchable();
-    conditions.push("true".into());
-    let from = format!("FROM {} AS t WHERE {}", vector.relation(), conditions.join(" AND "));
+    let from = format!("FROM {} AS t WHERE {}", vector.relation(), vector.searchable_sql());
     let id = VectorStore::col(&vector.id);
     let distance = format!(
         "({} {} {})",
@@ -58,7 +56,7 @@ pub fn check(
     let mut wanted = 0_u32;
     let mut found = 0_u32;
     for query in &queries {
-        let args = [real_array(&query.embedding)];
+        let args = [pack::reals(&query.embedding)];
         let read = |row: &pgrx::spi::SpiHeapTupleData<'_>| spi::need::<String>(row, 1);
         let truth = spi::rows(&exact, &args, read)?;
         let _only = OnlyIndex::new(index);

@@ -8,9 +8,9 @@ use crate::error::{Error, Result};
 use crate::gucs;
 use crate::regclass::RegClass;
 use crate::spi;
+use crate::vector::pack;
 use crate::vector::store::VectorStore;
-use crate::vector::upsert::real_array;
-use crate::vector::{recall, sample};
+use crate::vector::{load, recall, sample};
 use crate::workers::actions::{Progress, Step};
 use pgrx::datum::TimestampWithTimeZone;
 use serde_json::{Value, json};
@@ -102,6 +102,9 @@ pub fn check(store: &Store, config: &Value, _now: TimestampWithTimeZone) -> Resu
         return Ok(Step::Idle);
     }
     let vector = VectorStore::load(Some(RegClass(store.oid())))?;
+    if load::begun(store)? {
+        return Ok(Step::Idle);
+    }
     if vector.partitioned || vector.untyped || present::all(&vector)?.iter().any(|i| i.usable()) {
         return Ok(Step::Idle);
     }
@@ -139,7 +142,7 @@ fn exact_ms(vector: &VectorStore) -> Result<f64> {
     let mut last = 0.0;
     for _ in 0..2 {
         let start = Instant::now();
-        spi::rows(&sql, &[real_array(&query.embedding)], |row| spi::get::<String>(row, 1))?;
+        spi::rows(&sql, &[pack::reals(&query.embedding)], |row| spi::get::<String>(row, 1))?;
         last = start.elapsed().as_secs_f64() * 1_000.0;
     }
     Ok(last)

@@ -7,8 +7,8 @@ use crate::access;
 use crate::catalog::job;
 use crate::error::{Error, Result};
 use crate::names;
-use crate::vector::sample;
 use crate::vector::store::VectorStore;
+use crate::vector::{load, sample};
 use crate::workers::{lock, status};
 use lake_vectors::index::{self, Choice, Method, Parameters, Quantization, Shape};
 use pgrx::PgSqlErrorCode;
@@ -188,10 +188,17 @@ pub fn plan(vector: &VectorStore, wish: &Wish) -> Result<Plan> {
 }
 
 /// Leaves the build to a job and returns its id. The caller must own the store. 42710 where a search has an
-/// index already and `replace` is false; 55006 while one is being built.
+/// index already and `replace` is false; 55006 while one is being built, 55000 while a load has begun.
 pub fn submit(vector: &VectorStore, wish: &Wish, replace: bool) -> Result<i64> {
     access::require_owner(vector.relation())?;
     let table = vector.relation();
+    if load::begun(&vector.store)? {
+        return Err(Error::not_in_prerequisite_state(format!("a load of {table} has begun"))
+            .hint(format!(
+                "SELECT lake.vector_end_load({}); makes its indexes again, or with rebuild => false forgets them.",
+                names::literal(&table.to_string())
+            )));
+    }
     let plan = plan(vector, wish)?;
     let present = present::all(vector)?;
     if let Some(index) = present.iter().find(|index| index.usable())

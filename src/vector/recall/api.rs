@@ -4,18 +4,14 @@ use super::history;
 use super::measure::Task;
 use super::tune::{self, Target};
 use crate::access;
-use crate::error::{Error, Result};
 use crate::jsonb::JsonbText;
 use crate::regclass::RegClass;
+use crate::vector::api::need;
 use crate::vector::create::notice;
 use crate::vector::sample;
 use crate::vector::store::VectorStore;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-
-fn need<T>(value: Option<T>, name: &str) -> Result<T> {
-    value.ok_or_else(|| Error::null_value(format!("{name} is null")))
-}
 
 #[pg_extern(schema = "lake", volatile, parallel_unsafe)]
 #[expect(clippy::type_complexity, reason = "the SQL signature")]

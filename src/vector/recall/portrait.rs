@@ -4,9 +4,9 @@
 use crate::access;
 use crate::error::Result;
 use crate::spi;
+use crate::vector::pack;
 use crate::vector::sample;
 use crate::vector::store::VectorStore;
-use crate::vector::upsert::real_array;
 use lake_vectors::Metric;
 use pgrx::pg_sys;
 
@@ -87,7 +87,7 @@ pub fn keep(vector: &VectorStore, index: &str) -> Result<()> {
             &[
                 vector.store.oid().into(),
                 index.into(),
-                real_array(&portrait.middle),
+                pack::reals(&portrait.middle),
                 portrait.mean.into(),
                 portrait.deviation.into(),
             ],

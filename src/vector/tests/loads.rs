@@ -56,6 +56,28 @@ mod tests {
     }
 
     #[pg_test]
+    fn vector_load_and_builds_keep_out_of_each_other() {
+        run("CREATE EXTENSION vector; SELECT lake.vector_create('docs', 3);
+             INSERT INTO docs SELECT i::text, ARRAY[i, 1, 1]::real[]::vector FROM generate_series(1, 200) i;
+             CREATE INDEX docs_embedding_hnsw ON docs USING hnsw (embedding vector_cosine_ops);
+             SELECT lake.vector_set_index_policy('docs', min_rows => 1);
+             SELECT lake.vector_begin_load('docs')");
+        let build = "SELECT lake.vector_build_index('docs', concurrently => false)";
+        assert_eq!(fault(build).0, "55000");
+        // Neither does the policy, which would take the name of the index that comes back.
+        let look = "SELECT lake.run_job(job_id) FROM _lake.job WHERE action = 'auto_index' LIMIT 1";
+        for _ in 0..5 {
+            run(look);
+        }
+        assert_eq!(value::<i64>("SELECT count(*) FROM _lake.job WHERE action = 'build_index'"), 0);
+        assert!(definitions().is_empty());
+        assert_eq!(value::<i32>("SELECT lake.vector_end_load('docs')"), 1);
+        run("DROP INDEX docs_embedding_hnsw; SELECT lake.vector_build_index('docs')");
+        assert_eq!(fault("SELECT lake.vector_begin_load('docs')").0, "55006");
+        run("SELECT lake.vector_cancel_build('docs'); SELECT lake.vector_begin_load('docs')");
+    }
+
+    #[pg_test]
     fn vector_load_survives_a_rename_and_may_be_forgotten() {
         run("CREATE EXTENSION vector; CREATE SCHEMA s;
              SELECT lake.vector_create('docs', 2, options => '{\"index\": \"hnsw\"}');
