@@ -23,10 +23,12 @@ struct Kept {
 
 /// Whether a load of the store has begun and not ended.
 pub fn begun(store: &Store) -> Result<bool> {
-    spi::scalar(
-        "SELECT EXISTS (SELECT FROM _lake.vector_load WHERE relid = $1::pg_catalog.regclass)",
-        &[store.oid().into()],
-    )
+    access::as_extension_owner(|| {
+        spi::scalar(
+            "SELECT EXISTS (SELECT FROM _lake.vector_load WHERE relid = $1::pg_catalog.regclass)",
+            &[store.oid().into()],
+        )
+    })?
 }
 
 /// Drops the vector indexes of the store, and returns how many there were. 42501 but for the owner,
