@@ -26,6 +26,8 @@ pub struct Known {
     pub costs: Costs,
     /// The width of the search that was found to reach the wanted recall.
     pub ef_search: Option<i32>,
+    /// Whether a search has met rows at the same distance.
+    pub ties: Cell<bool>,
     /// By which a change of the embedding's type is recognised.
     type_hash: u32,
 }
@@ -92,7 +94,7 @@ fn read(table: RegClass) -> Result<Known> {
     )?;
     CATALOGUE.set(catalogue.unwrap_or(pg_sys::InvalidOid));
     let type_hash = type_hash(vector.embedding.type_oid);
-    Ok(Known { vector, index, costs, ef_search, type_hash })
+    Ok(Known { vector, index, costs, ef_search, ties: Cell::new(false), type_hash })
 }
 
 fn type_hash(oid: pg_sys::Oid) -> u32 {

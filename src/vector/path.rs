@@ -2,7 +2,7 @@
 
 use super::index::{Index, Quantization, expression};
 use super::store::VectorStore;
-use crate::spi::LocalSettings;
+use crate::spi::{self, LocalSettings};
 
 /// More rows than asked for that an index is made to find, so that those at the same distance as the
 /// last one come in order of their ids, and those that come slightly late aren't missed.
@@ -24,7 +24,7 @@ pub struct Walk {
     pub index: Index,
     /// HNSW's `ef_search`, or its like.
     pub width: i32,
-    /// Go on until enough rows satisfy the filter.
+    /// Go on until enough rows are found, which costs the scan a little even where they are at once.
     pub iterative: bool,
 }
 
@@ -32,6 +32,35 @@ impl Walk {
     /// One look at the index, no more.
     pub fn unbounded(index: Index, width: i32) -> Self {
         Self { index, width, iterative: false }
+    }
+
+    /// Whether rows come in the order of their distances, so that `k` of them are the answer unless
+    /// the next one is as near as the last.
+    pub fn in_order(&self) -> bool {
+        !self.iterative && !self.index.streams() && self.index.quantization == Quantization::None
+    }
+
+    /// The statement for an index that is [`Walk::in_order`], with parameters as [`Path::sql`] has
+    /// them: what the index returns, and nothing done with it.
+    pub fn sql_in_order(
+        &self,
+        vector: &VectorStore,
+        condition: &str,
+        with_embedding: bool,
+    ) -> String {
+        let column = VectorStore::col(&vector.embedding);
+        let (indexed, operator) = expression(vector, self.index.quantization, &column);
+        let embedding = if with_embedding { &column } else { "NULL" };
+        format!(
+            "{} ORDER BY {indexed} {} $1 LIMIT $3",
+            found(
+                vector,
+                condition,
+                "::pg_catalog.text",
+                &format!("{embedding}::pg_catalog.float4[]")
+            ),
+            vector.engine.operator(operator)
+        )
     }
 
     /// How many rows the index is asked for.
@@ -66,22 +95,8 @@ impl Path {
     /// themselves. Values are shown only in the outer query, for `k` rows.
     pub fn sql(&self, vector: &VectorStore, condition: &str, with_embedding: bool) -> String {
         let column = VectorStore::col(&vector.embedding);
-        let distance = |column: &str| {
-            format!(
-                "({column} {} $1) OPERATOR(pg_catalog.+) 0::pg_catalog.float8",
-                vector.distance_operator()
-            )
-        };
         let embedding = if with_embedding { &column } else { "NULL::pg_catalog.float4[]" };
-        let rows = format!(
-            "SELECT {} AS id, {} AS distance, {} AS metadata, {} AS content, {embedding} AS embedding \
-             FROM {} AS t WHERE {condition}",
-            VectorStore::col(&vector.id),
-            distance(&column),
-            vector.metadata_sql(),
-            vector.content_sql(),
-            vector.relation()
-        );
+        let rows = found(vector, condition, "", embedding);
         let order = match self {
             Path::Exact { .. } => "2, 1 LIMIT $2".into(),
             Path::Approximate(walk) => {
@@ -124,15 +139,32 @@ impl Path {
                     settings.set_other(name, &width.to_string());
                 }
                 if !walk.index.streams() {
-                    let method = &walk.index.method;
-                    if walk.iterative {
-                        settings.set_other(&format!("{method}.iterative_scan"), "relaxed_order");
+                    let name = format!("{}.iterative_scan", walk.index.method);
+                    // pgvector knows it from 0.8.0 on.
+                    if spi::setting(&name).is_some() {
+                        let wanted = if walk.iterative { "relaxed_order" } else { "off" };
+                        settings.set_other(&name, wanted);
                     }
                 }
             }
         }
         settings
     }
+}
+
+/// What is shown of the rows that satisfy the condition, as `id, distance, metadata, content, embedding`.
+/// Zero is added to the distance so that no index serves an order by it.
+fn found(vector: &VectorStore, condition: &str, id_cast: &str, embedding: &str) -> String {
+    let column = VectorStore::col(&vector.embedding);
+    format!(
+        "SELECT {}{id_cast} AS id, ({column} {} $1) OPERATOR(pg_catalog.+) 0::pg_catalog.float8 AS distance, \
+                {} AS metadata, {} AS content, {embedding} AS embedding FROM {} AS t WHERE {condition}",
+        VectorStore::col(&vector.id),
+        vector.distance_operator(),
+        vector.metadata_sql(),
+        vector.content_sql(),
+        vector.relation()
+    )
 }
 
 /// √lists, pgvector's own advice for IVFFlat.

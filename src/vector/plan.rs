@@ -106,15 +106,14 @@ pub fn choose(known: &Known, wish: &Wish<'_>) -> Result<Choice> {
         )));
     };
     load_library(known)?;
-    let iterative =
-        index.streams() || spi::setting(&format!("{}.iterative_scan", index.method)).is_some();
-    if !iterative && (wish.hidden || wish.k > i64::from(MAX_EF_SEARCH)) {
+    let goes_on = wish.hidden || wish.k > i64::from(MAX_EF_SEARCH);
+    if goes_on && !can_go_on(index) {
         return Ok(Choice::exact(format!(
             "pgvector {} can't continue an index scan until k rows are found (0.8.0 can)",
             vector.engine.version
         )));
     }
-    let walk = Walk { index: index.clone(), width: width(known, index, wish), iterative };
+    let walk = Walk { index: index.clone(), width: width(known, index, wish), iterative: goes_on };
     if wish.mode == Mode::Approximate {
         return Ok(Choice::new(Path::Approximate(walk), "the mode is approximate"));
     }
@@ -139,6 +138,11 @@ pub fn choose(known: &Known, wish: &Wish<'_>) -> Result<Choice> {
     let guess = estimate::matching(vector, wish.condition, wish.args, total)?;
     let filter = if guess.indexed { 0.0 } else { filter };
     Ok(decide(&terms, walk, &guess, filter))
+}
+
+/// Whether a scan of the index can continue until enough rows are found.
+pub fn can_go_on(index: &Index) -> bool {
+    index.streams() || spi::setting(&format!("{}.iterative_scan", index.method)).is_some()
 }
 
 /// What the costs depend on.

@@ -4,7 +4,7 @@ use super::batch::Reals;
 use super::index::Quantization;
 use super::known::Known;
 use super::pack;
-use super::path::Path;
+use super::path::{Path, Walk};
 use super::plan::{self, Choice, Mode};
 use super::store::VectorStore;
 use super::upsert::check_query;
@@ -184,8 +184,18 @@ impl<'a> Query<'a> {
     }
 
     /// The statement of a path.
-    pub fn sql(&self, path: &Path) -> String {
+    fn sql(&self, path: &Path) -> String {
         path.sql(self.vector, &self.condition, self.with_embedding)
+    }
+
+    /// The statement that a path begins with.
+    pub fn first_sql(&self, known: &Known, path: &Path) -> String {
+        match path {
+            Path::Approximate(walk) if walk.in_order() && !known.ties.get() => {
+                walk.sql_in_order(self.vector, &self.condition, self.with_embedding)
+            }
+            _ => self.sql(path),
+        }
     }
 
     /// Asks.
@@ -196,14 +206,14 @@ impl<'a> Query<'a> {
     /// The nearest `k` rows within the largest distance.
     pub fn nearest(&self, known: &Known, k: i64) -> Result<Vec<Hit>> {
         let choice = self.choose_for(known, k)?;
-        let mut hits = self.complete(&choice.path, k)?;
+        let mut hits = self.complete(known, &choice.path, k)?;
         self.cut(&mut hits);
         Ok(hits)
     }
 
     /// As [`Query::run`], by a path that was chosen before.
-    pub fn run_by(&self, path: &Path) -> Result<Vec<Hit>> {
-        let mut hits = self.complete(path, self.k)?;
+    pub fn run_by(&self, known: &Known, path: &Path) -> Result<Vec<Hit>> {
+        let mut hits = self.complete(known, path, self.k)?;
         self.cut(&mut hits);
         Ok(hits)
     }
@@ -216,14 +226,52 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Asks by a path. Where the index gives up before `k` rows, the exact path finds them.
-    fn complete(&self, path: &Path, k: i64) -> Result<Vec<Hit>> {
-        let hits = self.rows(path, k)?;
-        let short = i64::try_from(hits.len()).is_ok_and(|found| found < k);
-        if short && matches!(path, Path::Approximate(_)) {
-            return self.rows(&Path::Exact { few: true }, k);
+    /// Asks by a path. Where the index gives up before `k` rows, as those it found first are dead,
+    /// it is walked on, and where that is not enough, the exact path finds the rest.
+    fn complete(&self, known: &Known, path: &Path, k: i64) -> Result<Vec<Hit>> {
+        let short = |hits: &[Hit]| i64::try_from(hits.len()).is_ok_and(|found| found < k);
+        let Path::Approximate(walk) = path else { return self.rows(path, k) };
+        let mut hits = match self.in_order(known, walk, path, k)? {
+            Some(hits) => hits,
+            None => self.rows(path, k)?,
+        };
+        if short(&hits) && !walk.iterative && plan::can_go_on(&walk.index) {
+            let on = Walk { iterative: true, ..walk.clone() };
+            hits = self.rows(&Path::Approximate(on), k)?;
+        }
+        if short(&hits) {
+            hits = self.rows(&Path::Exact { few: true }, k)?;
         }
         Ok(hits)
+    }
+
+    /// Asks an index that returns rows in their order for one more than `k`. `None` where rows are at
+    /// the same distance, so that their ids decide, which is left to a statement that sorts, for all
+    /// searches to come: where some embeddings are the same, others are likely to be.
+    fn in_order(
+        &self,
+        known: &Known,
+        walk: &Walk,
+        path: &Path,
+        k: i64,
+    ) -> Result<Option<Vec<Hit>>> {
+        if !walk.in_order() || known.ties.get() {
+            return Ok(None);
+        }
+        let sql = walk.sql_in_order(self.vector, &self.condition, self.with_embedding);
+        let args = self.args(k, k + 1);
+        let mut hits = {
+            let _settings = path.settings();
+            self.read(&sql, &args)?
+        };
+        // The index compares with its own rounding.
+        hits.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+        if hits.windows(2).any(|pair| pair[0].distance.total_cmp(&pair[1].distance).is_eq()) {
+            known.ties.set(true);
+            return Ok(None);
+        }
+        hits.truncate(usize::try_from(k).unwrap_or(usize::MAX));
+        Ok(Some(hits))
     }
 
     /// Asks by a path, and no more.

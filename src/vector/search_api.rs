@@ -109,7 +109,7 @@ pub fn vector_explain(
     let values = query_values(&known.vector, query.map(Reals::from_array).as_ref())?;
     let query = self::query(&known, values, k, filter.as_ref(), mode, ef_search)?;
     let choice = query.choose(&known)?;
-    let sql = query.sql(&choice.path);
+    let sql = query.first_sql(&known, &choice.path);
     let (path, index, ef_search) = match choice.path {
         Path::Exact { .. } => ("exact", None, None),
         // Its name as it is now: renaming an index changes nothing in its table.
@@ -207,7 +207,7 @@ impl Many<'_> {
                 Some(path) => path,
                 None => path.insert(query.choose(known)?.path),
             };
-            out.extend(query.run_by(path)?.into_iter().map(|hit| (ordinal, hit)));
+            out.extend(query.run_by(known, path)?.into_iter().map(|hit| (ordinal, hit)));
         }
         Ok(out)
     }

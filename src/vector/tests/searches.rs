@@ -265,6 +265,58 @@ mod tests {
     }
 
     #[pg_test]
+    fn vector_order_of_an_index_is_trusted_until_rows_tie() {
+        let mut random = clustered(FEW);
+        let statement = || -> String {
+            value(
+                "SELECT sql FROM lake.vector_explain('docs', (SELECT embedding::real[] FROM docs WHERE id = '00007'), mode => 'approximate')",
+            )
+        };
+        assert!(!statement().contains("s.distance"), "{}", statement());
+        let first = |k: i32| -> Vec<String> {
+            value(&format!(
+                "SELECT array_agg(id) FROM lake.vector_search('docs', \
+                 (SELECT embedding::real[] FROM docs WHERE id = '00007'), {k}, mode => 'approximate', ef_search => 400)"
+            ))
+        };
+        for _ in 0..20 {
+            let query = query(&mut random);
+            let found = search(&query, 10, "{}", "approximate");
+            let exact = search(&query, 10, "{}", "exact");
+            // What is found is in the order of the truth.
+            let places: Vec<_> =
+                found.iter().filter_map(|id| exact.iter().position(|e| e == id)).collect();
+            assert!(places.is_sorted() && places.len() >= 7, "{found:?} {exact:?}");
+        }
+        assert_eq!(first(1), ["00007"]);
+        run(
+            "INSERT INTO docs (id, embedding) SELECT twin, d.embedding FROM docs d, unnest('{00000-z,00000-a}'::text[]) twin WHERE d.id = '00007'",
+        );
+        assert_eq!(first(1), ["00000-a"]);
+        assert_eq!(first(2), ["00000-a", "00000-z"]);
+        assert_eq!(first(4)[..3], ["00000-a", "00000-z", "00007"]);
+        assert!(statement().contains("s.distance"), "{}", statement());
+    }
+
+    #[pg_test]
+    fn vector_rows_that_are_gone_hide_no_others() {
+        let mut random = clustered(FEW);
+        let query = query(&mut random);
+        // More than the index looks at: all that it finds first is dead.
+        run(&format!(
+            "DELETE FROM docs WHERE id = ANY ('{{{}}}')",
+            search(&query, 100, "{}", "exact").join(",")
+        ));
+        let found: Vec<String> = value_with(
+            "SELECT array_agg(id) FROM lake.vector_search('docs', $1, 10, mode => 'approximate', ef_search => 20)",
+            &[query.clone().into()],
+        );
+        assert_eq!(found.len(), 10);
+        let exact = search(&query, 10, "{}", "exact");
+        assert!(found.iter().filter(|id| exact.contains(id)).count() >= 7, "{found:?} {exact:?}");
+    }
+
+    #[pg_test]
     fn vector_embeddings_come_on_request() {
         run("CREATE EXTENSION vector; SELECT lake.vector_create('docs', 2, storage => 'halfvec')");
         run("SELECT lake.vector_upsert('docs', 'a', '{1,0.5}')");
