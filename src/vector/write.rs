@@ -20,7 +20,7 @@ pub type Good<'a> = (String, &'a Row<'a>);
 
 /// Chunks that a batch is cut into at least, so that one row that the table refuses makes no more
 /// than about this part of the batch be written again.
-const CHUNKS_PER_BATCH: usize = 40;
+const CHUNKS_PER_BATCH: usize = 80;
 
 /// Bounds of a chunk: rows, and bytes of vectors.
 const CHUNK_ROWS: std::ops::RangeInclusive<usize> = 64..=1_024;
