@@ -147,6 +147,17 @@ impl<'a, 'p> Cursor<'a, 'p> {
         }
     }
 
+    /// To be called every thousand steps or so of work that isn't reading.
+    pub fn poll_now(&mut self) {
+        (self.poll)();
+    }
+
+    /// Whether a fault of this rule is recorded here.
+    pub fn is_reported(&self, rule: Rule) -> bool {
+        let pointer = self.pointer();
+        self.faults.iter().rev().any(|fault| fault.rule == rule && fault.pointer == pointer)
+    }
+
     pub fn report(&mut self, rule: Rule, offset: usize, message: impl Into<String>) {
         self.record(rule, offset, message.into(), None);
     }

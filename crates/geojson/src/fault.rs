@@ -26,7 +26,7 @@ pub enum Profile {
     /// Errors are what RFC 7946 says MUST (NOT) be; what SHOULD (NOT) be is a warning.
     #[default]
     Rfc7946,
-    /// What SHOULD (NOT) be is an error too.
+    /// What SHOULD (NOT) be is an error too, and polygons must be valid in the sense of OGC.
     Strict,
 }
 
@@ -56,6 +56,9 @@ pub enum Level {
     Note,
     /// As `Note`, and so common that only the strict profile tells.
     Advice,
+    /// A condition of OGC's that GeoJSON doesn't have: looked at in the strict profile alone, where it
+    /// is an error.
+    Ogc,
 }
 
 macro_rules! rules {
@@ -128,6 +131,14 @@ rules! {
     Winding => "R3", Should, "3.1.6";
     /// A hole outside its shell.
     Hole => "R4", Must, "3.1.6";
+    /// A ring that crosses or touches itself, or another of its polygon along more than points.
+    SelfIntersection => "V1", Ogc, "OGC 06-103r4 6.1.11.1";
+    /// A hole inside another.
+    NestedHoles => "V2", Ogc, "OGC 06-103r4 6.1.11.1";
+    /// Holes that touch so that they cut the interior in pieces.
+    Disconnected => "V3", Ogc, "OGC 06-103r4 6.1.11.1";
+    /// Polygons of a MultiPolygon that share more than points.
+    Overlap => "V4", Ogc, "OGC 06-103r4 6.1.14";
     /// `geometries` missing, not an array, or with members that aren't geometries.
     Geometries => "C1", Must, "3.1.8";
     /// A collection inside a collection.
@@ -172,7 +183,8 @@ impl Rule {
             (Level::Should, Profile::Strict) => Some(Severity::Error),
             (Level::Should | Level::Note, _) => Some(Severity::Warning),
             (Level::Advice, Profile::Strict) => Some(Severity::Warning),
-            (Level::Advice, _) => None,
+            (Level::Ogc, Profile::Strict) => Some(Severity::Error),
+            (Level::Advice | Level::Ogc, _) => None,
         }
     }
 }

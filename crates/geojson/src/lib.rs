@@ -24,6 +24,7 @@ mod rings;
 mod rules;
 mod scan;
 mod shape;
+pub mod validity;
 pub mod write;
 
 pub use fault::{Fault, Level, Profile, Rule, Severity};

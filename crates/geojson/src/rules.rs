@@ -1,10 +1,10 @@
-//! Rules about a geometry as a whole, looked at once it has been read. Rules about its validity in
-//! the sense of OGC (self-intersection, nested holes) belong here too; RFC 7946 has none.
+//! Rules about a geometry as a whole, looked at once it has been read.
 
 use crate::cursor::{Cursor, Step};
-use crate::fault::Rule;
+use crate::fault::{Profile, Rule};
 use crate::geometry::{Geometry, Ring};
 use crate::rings;
+use crate::validity::{self, Invalid, Wrong};
 
 impl Cursor<'_, '_> {
     /// The rings of one polygon; the path leads to it.
@@ -99,6 +99,64 @@ impl Cursor<'_, '_> {
                 format!("the {kind} has an edge over more than 180 degrees of longitude"),
                 Some("If it crosses the antimeridian, cut it there, into a Multi geometry; if not, add positions between."),
             );
+        } else if self.limits.profile == Profile::Strict && self.muted == 0 {
+            self.check_validity(geometry, at);
         }
+    }
+
+    /// OGC's rules for polygons, of which one is enough; the path leads to the geometry.
+    fn check_validity(&mut self, geometry: &Geometry, at: usize) {
+        let polygons: Vec<&[Ring]> = match geometry {
+            Geometry::Polygon(rings) => vec![rings],
+            Geometry::MultiPolygon(polygons) => polygons.iter().map(Vec::as_slice).collect(),
+            _ => return,
+        };
+        let Some(invalid) = validity::check(&polygons, &mut || self.poll_now()) else { return };
+        let Invalid { wrong, polygon, ring, at: (x, y) } = invalid;
+        let mut path = vec![Step::Name("coordinates"), Step::Index(polygon), Step::Index(ring)];
+        if matches!(geometry, Geometry::Polygon(_)) {
+            path.remove(1);
+        }
+        let (rule, what, hint) = match wrong {
+            Wrong::Collapsed => (
+                Rule::SelfIntersection,
+                "the ring has no area",
+                "It needs three different positions.",
+            ),
+            Wrong::Crossing => (
+                Rule::SelfIntersection,
+                "the ring crosses itself or another ring of its polygon, or runs along it",
+                "Draw each part that the crossing cuts off as a polygon of its own.",
+            ),
+            Wrong::RingTouch => (
+                Rule::SelfIntersection,
+                "the ring comes back to a point of its own",
+                "Make what it encloses a hole, or a polygon of its own.",
+            ),
+            Wrong::HoleOutside => (
+                Rule::Hole,
+                "a hole lies outside the exterior ring",
+                "The first ring of a polygon is its exterior; further polygons go into a MultiPolygon.",
+            ),
+            Wrong::NestedHoles => {
+                (Rule::NestedHoles, "a hole lies inside another", "Leave the inner one out.")
+            }
+            Wrong::Disconnected => (
+                Rule::Disconnected,
+                "its rings touch at so many points that they cut the interior in pieces",
+                "Make each piece a polygon of its own.",
+            ),
+            Wrong::Overlap => (
+                Rule::Overlap,
+                "the polygon shares more than points with another",
+                "Unite them, or take what they share from one.",
+            ),
+        };
+        // A hole whose positions tell that it is outside has been reported.
+        self.path.append(&mut path.clone());
+        if rule != Rule::Hole || !self.is_reported(rule) {
+            self.report_hint(rule, at, format!("{what}, near [{x}, {y}]"), hint);
+        }
+        self.path.truncate(self.path.len() - path.len());
     }
 }

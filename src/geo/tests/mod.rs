@@ -1,5 +1,7 @@
 //! Places against PostGIS: the same geometries, the same distances, the same rows as brute force.
 
+mod validity;
+
 use pgrx::prelude::*;
 
 #[pg_schema]
