@@ -1,6 +1,7 @@
 //! The nearest rows to a vector.
 
 use super::batch::Reals;
+use super::filter_use;
 use super::index::Quantization;
 use super::known::Known;
 use super::pack;
@@ -221,7 +222,7 @@ impl<'a> Query<'a> {
         let hits = self.rows(path, k)?;
         let short = i64::try_from(hits.len()).is_ok_and(|found| found < k);
         if short && matches!(path, Path::Approximate(_)) {
-            return self.rows(&Path::Exact { few: true }, k);
+            return self.rows(&Path::Exact { few: !plan::compares(&self.condition) }, k);
         }
         Ok(hits)
     }
@@ -260,7 +261,7 @@ pub fn compile(
     first_param: usize,
 ) -> Result<lake_filter::Compiled> {
     let Some(filter) = filter else {
-        return Ok(lake_filter::Compiled { sql: "true".into(), params: vec![] });
+        return Ok(lake_filter::Compiled::everything());
     };
     let compiled = filter::compile(&filter.parse("filter")?, &vector.metadata_sql(), first_param)?;
     if vector.metadata.is_none() && compiled.sql != "true" {
@@ -269,5 +270,6 @@ pub fn compile(
             format!("{} has no metadata column to filter by", vector.relation()),
         ));
     }
+    filter_use::note(vector.store.oid(), &compiled.fields);
     Ok(compiled)
 }

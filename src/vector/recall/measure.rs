@@ -6,6 +6,7 @@
 use crate::error::{Error, Result};
 use crate::jsonb::JsonbText;
 use crate::vector::batch::Reals;
+use crate::vector::filter_use;
 use crate::vector::known::{self, Known};
 use crate::vector::path::Path;
 use crate::vector::plan::Mode;
@@ -78,6 +79,7 @@ impl<'a> Task<'a> {
     }
 
     fn query(&self, query: &Reals, mode: Mode, ef_search: Option<i32>) -> Result<Query<'a>> {
+        let _quiet = filter_use::Quiet::new();
         // One more than wanted: the row itself.
         let values = query_values(self.vector, Some(query))?;
         let mut query = Query::plain(self.vector, values, self.k + 1).filtered(self.filter)?;

@@ -5,6 +5,7 @@ mod filters;
 mod finding;
 mod layouts;
 mod loads;
+mod metadata;
 mod searches;
 mod stores;
 mod upserts;
