@@ -57,7 +57,7 @@ pub fn query_values(vector: &VectorStore, query: Option<&Reals>) -> Result<Vec<f
         Embedding::Values(values) => values.into_owned(),
         _ => return Err(Error::null_value("query holds a null element")),
     };
-    check_query(vector, &values)?;
+    check_query(vector, &values, "query")?;
     Ok(values)
 }
 

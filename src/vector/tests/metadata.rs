@@ -223,4 +223,60 @@ mod tests {
             "2 54000"
         );
     }
+    #[pg_test]
+    fn vector_filters_nested_ten_thousand_levels_are_refused() {
+        create();
+        run("SELECT lake.vector_upsert('docs', 'a', '{1}', '{\"a\": 1}')");
+        const LEVELS: usize = 10_000;
+        let nested = |open: &str, inner: &str, close: &str| {
+            format!("{}{inner}{}", open.repeat(LEVELS), close.repeat(LEVELS))
+        };
+        let filters = [
+            nested(r#"{"$and": ["#, r#"{"a": 1}"#, "]}"),
+            nested(r#"{"$or": ["#, r#"{"a": 1}"#, "]}"),
+            nested(r#"{"$not": "#, r#"{"a": 1}"#, "}"),
+            format!(r#"{{"a": {}}}"#, nested(r#"{"$not": "#, r#"{"$gt": 1}"#, "}")),
+            format!(r#"{{"a": {}}}"#, nested(r#"{"b": "#, "1", "}")),
+            format!(r#"{{"a": {}}}"#, nested("[", "", "]")),
+            format!(r#"{{"a": {{"$contains": {}}}}}"#, nested("[", "", "]")),
+            format!(r#"{{"{}": 1}}"#, vec!["a"; LEVELS].join(".")),
+        ];
+        for filter in &filters {
+            for call in [
+                format!("lake.vector_search('docs', '{{1}}', filter => '{filter}')"),
+                format!("lake.vector_count('docs', '{filter}')"),
+                format!("lake.vector_facet('docs', 'a', '{filter}')"),
+                format!("lake.vector_scroll('docs', filter => '{filter}')"),
+                format!("lake.vector_delete('docs', filter => '{filter}')"),
+            ] {
+                let (code, message) = fault(&format!("SELECT {call}"));
+                // jsonb itself may be the first to refuse it: "stack depth limit exceeded".
+                assert!(["22023", "54001"].contains(&code.as_str()), "{code} {message}");
+                assert!(message.len() < 200_000, "{code}: {} bytes", message.len());
+                assert!(
+                    ["filter", "stack depth"].iter().any(|word| message.contains(word)),
+                    "{message}"
+                );
+            }
+        }
+        assert_eq!(value::<i64>("SELECT lake.vector_count('docs')"), 1);
+    }
+
+    #[pg_test]
+    fn vector_metadata_of_any_depth_is_kept_and_passed_by() {
+        create();
+        let deep = format!("{}1{}", "[".repeat(3_000), "]".repeat(3_000));
+        run(&format!(
+            "SELECT lake.vector_upsert('docs', 'deep', '{{1}}', '{{\"a\": {deep}, \"n\": 7}}')"
+        ));
+        assert_eq!(found(&json!({"n": {"$gt": 6}})), ["deep"]);
+        assert_eq!(found(&json!({"a": {"$gt": 6}})), Vec::<String>::new());
+        assert_eq!(found(&json!({"a": {"$exists": true}})), ["deep"]);
+        assert_eq!(
+            value::<String>("SELECT (metadata->'a')::text FROM lake.vector_get('docs', '{deep}')")
+                .replace(' ', ""),
+            deep
+        );
+        assert_eq!(value::<i64>("SELECT count(*) FROM lake.vector_facet('docs', 'a')"), 1);
+    }
 }
