@@ -8,8 +8,8 @@ use pgrx::{PgSqlErrorCode, PgTryBuilder};
 use std::panic::AssertUnwindSafe;
 
 /// Runs `f` in a subtransaction, which is undone when it fails. Only faults of the data come back as
-/// an error (SQLSTATE classes 22 and 23, a failed check option, what a trigger raised); anything else,
-/// a cancel above all, goes on up once the subtransaction is undone: whoever catches it there, such as
+/// an error (SQLSTATE classes 22 and 23, a failed check option, what a trigger raised, a value too
+/// long for an index); anything else, a cancel above all, goes on up once the subtransaction is undone: whoever catches it there, such as
 /// a block of PL/pgSQL, undoes the one that it began itself.
 pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     // SAFETY: as PL/pgSQL does for a block with EXCEPTION: the context and the resource owner that
@@ -57,5 +57,5 @@ pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
 
 fn is_fault_of_data(code: PgSqlErrorCode) -> bool {
     let state = sqlstate(code as i32);
-    ["22", "23", "44", "P0"].contains(&&state[..2])
+    ["22", "23", "44", "P0"].contains(&&state[..2]) || state == "54000"
 }

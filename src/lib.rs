@@ -58,6 +58,9 @@ pub extern "C-unwind" fn _PG_init() {
     gucs::init();
     vector::build::only_index::install();
     workers::init();
+    if workers::is_preloaded() {
+        vector::filter_use::init();
+    }
 }
 
 /// Required by `cargo pgrx test`.

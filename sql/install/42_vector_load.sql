@@ -9,5 +9,5 @@ SELECT pg_catalog.pg_extension_config_dump('_lake.vector_load', '');
 
 COMMENT ON FUNCTION lake.vector_begin_load(regclass) IS
     'Drops the vector indexes of a store before a large load, keeps their definitions, and returns how many there were. Searches are exact until lake.vector_end_load';
-COMMENT ON FUNCTION lake.vector_end_load(regclass, boolean) IS
-    'Makes the vector indexes again that lake.vector_begin_load dropped, and returns how many. rebuild false: forgets them instead';
+COMMENT ON FUNCTION lake.vector_end_load(regclass, boolean, boolean) IS
+    'Ends a load: the background worker makes the indexes again, blocking no writer (concurrently => false, or without a worker: now); with rebuild false they are forgotten. Returns how many that is';

@@ -8,6 +8,8 @@ CREATE TABLE _lake.vector_recall (
     samples        pg_catalog.int4        NOT NULL,
     filter         pg_catalog.jsonb,
     ef_search      pg_catalog.int4,
+    -- Lists searched, of an IVFFlat index; else null, as ef_search is there.
+    probes         pg_catalog.int4,
     recall_mean    pg_catalog.float8      NOT NULL,
     recall_p5      pg_catalog.float8      NOT NULL,
     recall_worst   pg_catalog.float8      NOT NULL,
@@ -39,13 +41,13 @@ SELECT pg_catalog.pg_extension_config_dump('_lake.vector_recall_measurement_id_s
 
 CREATE VIEW lake.vector_recall WITH (security_barrier = true) AS
 SELECT r.relid AS store, r.index, r.k, r.samples, r.filter, r.ef_search, r.recall_mean, r.recall_p5,
-       r.recall_worst, r.exact_ms, r.approximate_ms, r.rows::pg_catalog.int8 AS rows, r.measured_at
+       r.recall_worst, r.exact_ms, r.approximate_ms, r.rows::pg_catalog.int8 AS rows, r.measured_at, r.probes
 FROM _lake.vector_recall r
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) r.relid::pg_catalog.oid
 WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE');
 
-COMMENT ON VIEW lake.vector_recall IS 'what was measured of the stores that you own: recall (mean, p5, worst) and latency of both paths, by index, k, filter and ef_search';
+COMMENT ON VIEW lake.vector_recall IS 'what was measured of the stores that you own: recall (mean, p5, worst) and latency of both paths, by index, k, filter and ef_search (probes for IVFFlat)';
 COMMENT ON FUNCTION lake.vector_measure_recall(regclass, integer, integer, jsonb, integer) IS
     'Looks for the k nearest rows of sampled rows exactly and by the index: the share found, and how long both take in milliseconds (medians). Recorded in lake.vector_recall where you own the store';
 COMMENT ON FUNCTION lake.vector_tune(regclass, double precision, double precision, integer, integer) IS
-    'Finds the smallest ef_search with which the mean recall reaches the target (and no query finds less than worst) and keeps it with the store';
+    'Finds the smallest ef_search (of an IVFFlat index: number of probes) with which the mean recall reaches the target (and no query finds less than worst) and keeps it with the store';

@@ -2,7 +2,7 @@
 
 use crate::common::health::{Check, INFO, WARNING};
 
-pub static CHECKS: [Check; 8] = [
+pub static CHECKS: [Check; 10] = [
     Check {
         severity: WARNING,
         sql: "SELECT s.relid::text, format('the index %s is for another metric than %s, so searches can''t use it', \
@@ -85,5 +85,25 @@ pub static CHECKS: [Check; 8] = [
         sql: "SELECT f.relid::text, f.finding, '' FROM _lake.vector_finding f JOIN pg_class c ON c.oid = f.relid \
               WHERE pg_has_role($1, c.relowner, 'USAGE')",
         remedy: "Embed all rows with one model, or keep one store for each.",
+    },
+    Check {
+        severity: INFO,
+        sql: "SELECT u.store::text, format('filters have compared metadata \"%s\" %s times since %s, and no index serves that', \
+                  u.key, u.uses, u.since::date), format('lake.vector_index_metadata(%L, %L, %L)', u.store::text, u.key, u.usage) \
+              FROM _lake.vector_filter_use() u JOIN pg_class c ON c.oid = u.store \
+              WHERE u.usage IN ('number', 'text') AND NOT u.served AND u.uses >= 100 AND c.reltuples >= 20000 \
+              AND pg_has_role($1, c.relowner, 'USAGE') ORDER BY u.uses DESC, u.key",
+        remedy: "SELECT {};",
+    },
+    Check {
+        severity: INFO,
+        sql: "SELECT u.store::text, format('filters have asked for equality of metadata %s times since %s, and no GIN index serves that', \
+                  max(u.uses), min(u.since)::date), format('%s USING gin (%I jsonb_path_ops)', u.store, s.options->>'metadata_column') \
+              FROM _lake.vector_filter_use() u JOIN pg_class c ON c.oid = u.store JOIN _lake.store s ON s.relid = u.store \
+              JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = s.options->>'metadata_column' \
+              WHERE u.usage = 'equal' AND NOT u.served AND c.reltuples >= 20000 AND a.atttypid = 'jsonb'::regtype \
+              AND s.kind = 'vector' AND pg_has_role($1, c.relowner, 'USAGE') \
+              GROUP BY u.store, s.options HAVING max(u.uses) >= 100",
+        remedy: "CREATE INDEX CONCURRENTLY ON {};",
     },
 ];

@@ -1,6 +1,7 @@
 //! Vectors and full text in one ranking, by reciprocal rank fusion: a row's score is the sum of
 //! `weight / (rrf_k + place)` over the rankings that it is in.
 
+use super::filter_use;
 use super::known::Known;
 use super::pack;
 use super::search::{Query, compile};
@@ -106,7 +107,10 @@ fn check(vector: &VectorStore, hybrid: &Hybrid<'_>) -> Result<()> {
 /// The rows that match the text, best first. The expression is that of the index which
 /// `lake.vector_create` makes.
 fn by_text(vector: &VectorStore, hybrid: &Hybrid<'_>, wanted: i64) -> Result<Vec<Fused>> {
+    // The call counted with the other ranking.
+    let quiet = filter_use::Quiet::new();
     let compiled = compile(vector, hybrid.filter, 4)?;
+    drop(quiet);
     let config = names::literal(vector.store.option_str("text_config").unwrap_or(DEFAULT_CONFIG));
     let content = vector.content_sql();
     let document = format!(

@@ -26,6 +26,8 @@ pub struct Index {
     pub method: String,
     /// IVFFlat's number of lists.
     pub lists: Option<i32>,
+    /// How many of its lists are searched, where that was measured for so many lists.
+    pub probes: Option<i32>,
     pub quantization: Quantization,
 }
 
@@ -38,6 +40,17 @@ impl Index {
             "diskann" => Some("diskann.query_search_list_size"),
             _ => None,
         }
+    }
+
+    /// How many lists of an IVFFlat index are searched: what was measured, else √lists, pgvector's own advice.
+    pub fn probes(&self) -> i32 {
+        self.probes.unwrap_or_else(|| self.all_lists().isqrt().max(1))
+    }
+
+    /// The lists of an IVFFlat index.
+    pub fn all_lists(&self) -> i32 {
+        const DEFAULT_LISTS: i32 = 100;
+        self.lists.unwrap_or(DEFAULT_LISTS).max(1)
     }
 
     /// Whether the method goes on by itself until enough rows satisfy the filter.
@@ -86,7 +99,14 @@ impl VectorStore {
     pub fn index(&self) -> Result<Option<Index>> {
         let mut found = self.indexes()?;
         found.sort_by_key(|index| (index.rank(), index.oid.to_u32()));
-        Ok(found.into_iter().next())
+        Ok(found.into_iter().next().map(|index| Index { probes: self.probes(&index), ..index }))
+    }
+
+    /// What `lake.vector_tune` found for an IVFFlat index of as many lists.
+    fn probes(&self, index: &Index) -> Option<i32> {
+        let tuned = self.store.options.get("probes")?;
+        let number = |key: &str| i32::try_from(tuned.get(key)?.as_i64()?).ok();
+        (number("lists")? == index.all_lists()).then_some(number("probes")?)
     }
 
     fn indexes(&self) -> Result<Vec<Index>> {
@@ -115,6 +135,7 @@ impl VectorStore {
                             name: spi::need(row, 2)?,
                             method: spi::need(row, 3)?,
                             lists: spi::get(row, 4)?,
+                            probes: None,
                             quantization: Quantization::None,
                         },
                         spi::need::<i16>(row, 5)?,

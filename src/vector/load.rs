@@ -2,24 +2,17 @@
 //! in the catalogue while they are gone. Searches are exact meanwhile, and nothing builds an index.
 
 use super::build;
+use super::build::restore::{self, Kept};
+use super::create::notice;
 use super::store::VectorStore;
 use crate::access;
 use crate::catalog::{Store, job};
 use crate::error::{Error, Result};
+use crate::gucs;
 use crate::names;
 use crate::spi::{self, LocalSettings};
+use crate::workers::status;
 use pgrx::{JsonB, PgSqlErrorCode};
-use serde::{Deserialize, Serialize};
-
-/// What it takes to make an index again on a table that may have been renamed since.
-#[derive(Debug, Serialize, Deserialize)]
-struct Kept {
-    name: String,
-    /// What follows `CREATE INDEX … ON …` in Postgres' own words, from `USING` on.
-    using: String,
-    tablespace: Option<String>,
-    comment: Option<String>,
-}
 
 /// Whether a load of the store has begun and not ended.
 pub fn begun(store: &Store) -> Result<bool> {
@@ -98,9 +91,10 @@ pub fn begin(vector: &VectorStore) -> Result<i32> {
     Ok(i32::try_from(names.len()).unwrap_or(i32::MAX))
 }
 
-/// Makes the indexes again, or with `rebuild` false forgets them, and returns how many were made.
-/// 42501 but for the owner, 55000 where no load has begun.
-pub fn end(vector: &VectorStore, rebuild: bool) -> Result<i32> {
+/// Makes the indexes again, or with `rebuild` false forgets them, and returns how many that is. Left to the
+/// worker unless `concurrently` is false, no worker runs, or the table is partitioned, of which Postgres builds
+/// none concurrently. 42501 but for the owner, 55000 where no load has begun.
+pub fn end(vector: &VectorStore, rebuild: bool, concurrently: bool) -> Result<i32> {
     let relation = vector.relation();
     access::require_owner(relation)?;
     let kept = access::as_extension_owner(|| {
@@ -122,22 +116,23 @@ pub fn end(vector: &VectorStore, rebuild: bool) -> Result<i32> {
     }
     let kept: Vec<Kept> =
         serde_json::from_value(kept).map_err(|error| Error::internal(error.to_string()))?;
+    let count = i32::try_from(kept.len()).unwrap_or(i32::MAX);
+    if concurrently && !kept.is_empty() && !vector.partitioned {
+        if gucs::jobs() && status::launcher_pid()?.is_some() {
+            restore::submit(vector, &kept)?;
+            return Ok(count);
+        }
+        notice(
+            "no background worker runs here, so the indexes are made now",
+            "Writers wait. SELECT lake.start_worker() starts one, which builds without that.",
+        );
+    }
     let settings = LocalSettings::safe_search_path();
     for index in &kept {
         pgrx::check_for_interrupts!();
         settings.set("default_tablespace", index.tablespace.as_deref().unwrap_or(""));
-        let name = names::ident(&index.name);
-        spi::execute(&format!("CREATE INDEX {name} ON {relation} {}", index.using), &[])?;
-        if let Some(comment) = &index.comment {
-            spi::execute(
-                &format!(
-                    "COMMENT ON INDEX {} IS {}",
-                    relation.sibling(&index.name),
-                    names::literal(comment)
-                ),
-                &[],
-            )?;
-        }
+        spi::execute(&index.create(vector, false), &[])?;
+        index.remark(vector)?;
     }
-    Ok(i32::try_from(kept.len()).unwrap_or(i32::MAX))
+    Ok(count)
 }

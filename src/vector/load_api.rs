@@ -15,6 +15,8 @@ pub fn vector_begin_load(store: Option<RegClass>) -> SqlResult<i32> {
 pub fn vector_end_load(
     store: Option<RegClass>,
     rebuild: default!(Option<bool>, "true"),
+    concurrently: default!(Option<bool>, "true"),
 ) -> SqlResult<i32> {
-    Ok(load::end(&VectorStore::load(store)?, rebuild.unwrap_or(true))?)
+    let vector = VectorStore::load(store)?;
+    Ok(load::end(&vector, rebuild.unwrap_or(true), concurrently.unwrap_or(true))?)
 }

@@ -1,7 +1,7 @@
 //! Indexes that serve comparisons on a key of the metadata (`docs/decisions/0006-metadata-indexes.md`).
 
 use super::create::notice;
-use super::store::VectorStore;
+use super::store::{Column, VectorStore};
 use crate::access;
 use crate::error::{Error, Result};
 use crate::filter;
@@ -50,27 +50,7 @@ pub fn make(vector: &VectorStore, key: &str, kind: Option<Kind>) -> Result<RegCl
         Some(kind) => kind,
         None => kind_of_values(vector, key, &path)?,
     };
-    // As the filter's conditions have them, with the names as constants: the value, and what guards
-    // its type, which also keeps what doesn't compare out of the index.
-    let mut document = column.quoted();
-    if column.is_json() {
-        document = format!("({document})::pg_catalog.jsonb");
-    }
-    let value = |last: &str| {
-        path.iter().enumerate().fold(document.clone(), |value, (index, name)| {
-            let arrow = if index + 1 == path.len() { last } else { "->" };
-            let name = names::literal(name);
-            format!("({value} OPERATOR(pg_catalog.{arrow}) {name}::pg_catalog.text)")
-        })
-    };
-    let (expression, type_name) = match kind {
-        Kind::Number => (value("->"), "number"),
-        Kind::Text => (format!("{} COLLATE pg_catalog.\"C\"", value("->>")), "string"),
-    };
-    let guard = format!(
-        "pg_catalog.jsonb_typeof({}) OPERATOR(pg_catalog.=) '{type_name}'::pg_catalog.text",
-        value("->")
-    );
+    let (expression, guard) = expression(column, &path, kind);
     let _path = LocalSettings::safe_search_path();
     let before = indexes(vector)?;
     spi::execute(&format!("CREATE INDEX ON {relation} (({expression})) WHERE {guard}"), &[])?;
@@ -92,19 +72,86 @@ pub fn make(vector: &VectorStore, key: &str, kind: Option<Kind>) -> Result<RegCl
     Ok(RegClass(made.oid))
 }
 
+/// What is indexed of a key, and the condition of the partial index. As the filter's conditions have them,
+/// with the names as constants: the value (of a string its beginning), and what guards its type, which
+/// also keeps what doesn't compare out of the index.
+fn expression(column: &Column, path: &[String], kind: Kind) -> (String, String) {
+    let mut document = column.quoted();
+    if column.is_json() {
+        document = format!("({document})::pg_catalog.jsonb");
+    }
+    let value = |last: &str| {
+        path.iter().enumerate().fold(document.clone(), |value, (index, name)| {
+            let arrow = if index + 1 == path.len() { last } else { "->" };
+            let name = names::literal(name);
+            format!("({value} OPERATOR(pg_catalog.{arrow}) {name}::pg_catalog.text)")
+        })
+    };
+    let (expression, type_name) = match kind {
+        Kind::Number => (value("->"), "number"),
+        Kind::Text => (
+            format!(
+                "pg_catalog.\"left\"({}, {}) COLLATE pg_catalog.\"C\"",
+                value("->>"),
+                lake_filter::PREFIX
+            ),
+            "string",
+        ),
+    };
+    let guard = format!(
+        "pg_catalog.jsonb_typeof({}) OPERATOR(pg_catalog.=) '{type_name}'::pg_catalog.text",
+        value("->")
+    );
+    (expression, guard)
+}
+
+/// Whether an index of the table serves comparisons with a key.
+pub fn compares(vector: &VectorStore, path: &[String], kind: Kind) -> Result<bool> {
+    let Some(column) = &vector.metadata else { return Ok(false) };
+    let guard = bare(&expression(column, path, kind).1);
+    Ok(indexes(vector)?.iter().any(|index| bare(&index.condition) == guard))
+}
+
+/// An expression as it is the same however Postgres writes it down.
+fn bare(expression: &str) -> String {
+    let mut text = expression.replace("pg_catalog.", "");
+    for operator in ["->", "="] {
+        text = text.replace(&format!("OPERATOR({operator})"), operator);
+    }
+    text.retain(|c| !matches!(c, '(' | ')'));
+    text
+}
+
+/// Whether a GIN index on the whole of the metadata serves equality and containment.
+pub fn contains(vector: &VectorStore) -> Result<bool> {
+    let Some(column) = &vector.metadata else { return Ok(false) };
+    let _path = LocalSettings::safe_search_path();
+    spi::scalar(
+        "SELECT EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+             JOIN pg_am a ON a.oid = c.relam \
+             WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL AND a.amname = 'gin' \
+               AND (i.indkey[0] = $2 OR pg_get_expr(i.indexprs, i.indrelid) = '(' || quote_ident($3) || ')::jsonb'))",
+        &[vector.relation().oid.into(), column.number.into(), column.name.as_str().into()],
+    )
+}
+
 struct Index {
     oid: pg_sys::Oid,
     name: String,
     /// All of its definition but the name.
     what: String,
+    /// The condition of a partial one; else empty.
+    condition: String,
 }
 
 /// The valid B-tree indexes of the table.
 fn indexes(vector: &VectorStore) -> Result<Vec<Index>> {
+    let _path = LocalSettings::safe_search_path();
     spi::rows(
         "SELECT c.oid, format('%I.%I', n.nspname, c.relname), \
                 concat_ws(' ', i.indkey, i.indclass, i.indcollation, i.indoption, \
-                          pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)) \
+                          pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)), \
+                coalesce(pg_get_expr(i.indpred, i.indrelid), '') \
          FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
          JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am a ON a.oid = c.relam \
          WHERE i.indrelid = $1 AND i.indisvalid AND a.amname = 'btree' \
@@ -115,6 +162,7 @@ fn indexes(vector: &VectorStore) -> Result<Vec<Index>> {
                 oid: spi::need(row, 1)?,
                 name: spi::need(row, 2)?,
                 what: spi::need(row, 3)?,
+                condition: spi::need(row, 4)?,
             })
         },
     )

@@ -5,7 +5,7 @@
 //! - [`batch`] — the forms in which rows arrive; [`upsert`] — checks them;
 //!   [`mod@write`] — writes them, [`pack`] — as values of pgvector's types.
 //! - [`load`] — loading without indexes.
-//! - [`metadata_index`] — indexes for comparisons in filters.
+//! - [`metadata_index`] — indexes for comparisons in filters; [`filter_use`] — how often each key is asked for.
 //! - [`search_api`] — the SQL functions that find: [`search`] one or many, [`select`] what is alike,
 //!   [`recommend`], [`hybrid`] with full text.
 //! - [`plan`] — exact or approximate, and why, by [`cost`] and [`estimate`]; [`path`] — the statements;
@@ -24,6 +24,7 @@ pub mod build;
 mod cost;
 mod create;
 mod estimate;
+pub mod filter_use;
 pub mod health;
 mod hybrid;
 mod index;
@@ -104,4 +105,9 @@ extension_sql_file!(
         vector_hybrid_search,
         "vector_cost_sql"
     ]
+);
+extension_sql_file!(
+    "../../sql/install/48_vector_stats.sql",
+    name = "vector_stats_sql",
+    requires = [filter_use::api::vector_filter_use, "catalog"]
 );

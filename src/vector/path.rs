@@ -133,7 +133,7 @@ impl Path {
                 settings.set_other("plan_cache_mode", "force_generic_plan");
                 if let Some(name) = walk.index.width_setting() {
                     let width = match walk.index.method.as_str() {
-                        "ivfflat" => probes(walk.index.lists),
+                        "ivfflat" => walk.index.probes(),
                         _ => walk.width,
                     };
                     settings.set_other(name, &width.to_string());
@@ -165,11 +165,4 @@ fn found(vector: &VectorStore, condition: &str, id_cast: &str, embedding: &str) 
         vector.content_sql(),
         vector.relation()
     )
-}
-
-/// √lists, pgvector's own advice for IVFFlat.
-fn probes(lists: Option<i32>) -> i32 {
-    const DEFAULT_LISTS: i32 = 100;
-    let lists = lists.unwrap_or(DEFAULT_LISTS).max(1);
-    lists.isqrt().max(1)
 }

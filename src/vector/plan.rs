@@ -137,7 +137,17 @@ pub fn choose(known: &Known, wish: &Wish<'_>) -> Result<Choice> {
     }
     let guess = estimate::matching(vector, wish.condition, wish.args, total)?;
     let filter = if guess.indexed { 0.0 } else { filter };
-    Ok(decide(&terms, walk, &guess, filter))
+    let mut choice = decide(&terms, walk, &guess, filter);
+    if let Path::Exact { few } = &mut choice.path {
+        *few &= !compares(wish.condition);
+    }
+    Ok(choice)
+}
+
+/// Whether a condition compares values, which an index on one key's serves: only a plan that knows the
+/// names sees that.
+pub fn compares(condition: &str) -> bool {
+    condition.contains("->")
 }
 
 /// Whether a scan of the index can continue until enough rows are found.

@@ -42,7 +42,7 @@ pub fn recommend(
     }
     #[expect(clippy::cast_possible_truncation, reason = "embeddings are single precision")]
     let values: Vec<f32> = target.iter().map(|value| *value as f32).collect();
-    check_query(vector, &values).map_err(|error| {
+    check_query(vector, &values, "query").map_err(|error| {
         error.hint("The examples cancel each other out; leave some of them out.")
     })?;
     let query = Query::plain(vector, values, k).filtered(filter)?;

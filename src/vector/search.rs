@@ -1,6 +1,7 @@
 //! The nearest rows to a vector.
 
 use super::batch::Reals;
+use super::filter_use;
 use super::index::Quantization;
 use super::known::Known;
 use super::pack;
@@ -56,7 +57,7 @@ pub fn query_values(vector: &VectorStore, query: Option<&Reals>) -> Result<Vec<f
         Embedding::Values(values) => values.into_owned(),
         _ => return Err(Error::null_value("query holds a null element")),
     };
-    check_query(vector, &values)?;
+    check_query(vector, &values, "query")?;
     Ok(values)
 }
 
@@ -240,7 +241,7 @@ impl<'a> Query<'a> {
             hits = self.rows(&Path::Approximate(on), k)?;
         }
         if short(&hits) {
-            hits = self.rows(&Path::Exact { few: true }, k)?;
+            hits = self.rows(&Path::Exact { few: !plan::compares(&self.condition) }, k)?;
         }
         Ok(hits)
     }
@@ -308,7 +309,7 @@ pub fn compile(
     first_param: usize,
 ) -> Result<lake_filter::Compiled> {
     let Some(filter) = filter else {
-        return Ok(lake_filter::Compiled { sql: "true".into(), params: vec![] });
+        return Ok(lake_filter::Compiled::everything());
     };
     let compiled = filter::compile(&filter.parse("filter")?, &vector.metadata_sql(), first_param)?;
     if vector.metadata.is_none() && compiled.sql != "true" {
@@ -317,5 +318,6 @@ pub fn compile(
             format!("{} has no metadata column to filter by", vector.relation()),
         ));
     }
+    filter_use::note(vector.store.oid(), &compiled.fields);
     Ok(compiled)
 }

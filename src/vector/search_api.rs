@@ -193,10 +193,7 @@ impl Many<'_> {
         let mut query = query(known, vec![], self.k, filter, self.mode, self.ef_search)?;
         query.max_distance = distance(self.max_distance)?;
         for (index, values) in queries.iter().enumerate() {
-            super::upsert::check_query(&known.vector, values).map_err(|mut error| {
-                error.message = format!("query {}: {}", index + 1, error.message);
-                error
-            })?;
+            super::upsert::check_query(&known.vector, values, &format!("query {}", index + 1))?;
         }
         let mut path = None;
         let mut out = vec![];

@@ -134,16 +134,16 @@ fn raise(fault: &Fault, message: String) -> Error {
         .hint(fault.code.remedy())
 }
 
-/// A query vector that can't be asked, with the same checks and codes as a row.
-pub fn check_query(vector: &VectorStore, query: &[f32]) -> Result<()> {
+/// A query vector that can't be asked, with the same checks and codes as a row; `name` says which it is.
+pub fn check_query(vector: &VectorStore, query: &[f32], name: &str) -> Result<()> {
     vector.rules.embedding(query).map_err(|mut fault| {
         fault.pointer = fault.pointer.replacen("/embedding", "/query", 1);
         raise(
             &fault,
             format!(
-                "query for {}: {}",
+                "search of {}: {}",
                 vector.relation(),
-                fault.message.replacen("embedding", "query", 1)
+                fault.message.replacen("embedding", name, 1)
             ),
         )
     })

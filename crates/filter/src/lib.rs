@@ -31,16 +31,19 @@
 //! # SQL
 //! [`compile`] emits `column @> $n` for equality, membership and containment, which a GIN index
 //! (`jsonb_path_ops` too) serves; comparisons are `column -> $key` with a guard on the type, so odd
-//! data is a "no", never an error. Names and values only ever appear as parameters; functions,
+//! data is a "no", never an error. Of strings the first [`PREFIX`] characters are compared, and the rest
+//! only where an operand is as long, so that an index on the beginning serves. Names and values only ever appear as parameters; functions,
 //! operators and types are qualified, so the caller's `search_path` has no say.
 
 mod error;
+mod fields;
 mod parse;
 #[doc(hidden)]
 pub mod reference;
 mod sql;
 
 pub use error::FilterError;
+pub use fields::{Field, Usage};
 pub use sql::{Compiled, Param};
 
 use serde_json::Value;
@@ -51,6 +54,10 @@ pub const MAX_DEPTH: usize = 32;
 /// Most conditions in one filter; each value of `$in` and `$nin` counts as one.
 pub const MAX_CONDITIONS: usize = 1_000;
 
+/// How many characters of a string decide a comparison with a shorter operand: an index on so many serves
+/// it, and holds strings of any length, of which a B-tree takes some 2,700 bytes.
+pub const PREFIX: usize = 500;
+
 /// Compiles `filter` to a boolean SQL expression over `column` (SQL of a `jsonb` expression, used as
 /// it is, so it must be safe), with parameters numbered from `first_param`.
 ///
@@ -60,7 +67,8 @@ pub const MAX_CONDITIONS: usize = 1_000;
 /// # Errors
 /// The first fault, with a JSON Pointer to it.
 pub fn compile(filter: &Value, column: &str, first_param: usize) -> Result<Compiled, FilterError> {
-    Ok(sql::render(&parse::parse(filter)?, column, first_param))
+    let (node, fields) = parse::parse(filter)?;
+    Ok(Compiled { fields, ..sql::render(&node, column, first_param) })
 }
 
 /// Checks a filter without compiling it.

@@ -1,6 +1,7 @@
 //! From JSON to a tree of conditions that already has the shape of the SQL.
 
 use crate::error::{At, FilterError};
+use crate::fields::{Field, Usage};
 use crate::{MAX_CONDITIONS, MAX_DEPTH};
 use serde_json::{Map, Value};
 
@@ -42,16 +43,21 @@ pub(crate) enum Node {
 const OPERATORS: &str = "Operators are $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $contains, $not; \
                          between fields $and, $or, $not.";
 
-/// What is still allowed.
+/// What is still allowed, and which fields were met.
 struct Budget {
     conditions: usize,
+    fields: Vec<Field>,
 }
 
 impl Budget {
-    fn take(&mut self, at: At<'_>) -> Result<(), FilterError> {
+    /// One more condition, on this field.
+    fn take(&mut self, path: &Path, usage: Usage, at: At<'_>) -> Result<(), FilterError> {
         match self.conditions.checked_sub(1) {
             Some(left) => {
                 self.conditions = left;
+                if !self.fields.iter().any(|field| field.usage == usage && field.path == *path) {
+                    self.fields.push(Field { path: path.clone(), usage });
+                }
                 Ok(())
             }
             None => Err(at.fault_hint(
@@ -62,8 +68,10 @@ impl Budget {
     }
 }
 
-pub(crate) fn parse(filter: &Value) -> Result<Node, FilterError> {
-    document(filter, At::Root, 0, &mut Budget { conditions: MAX_CONDITIONS })
+pub(crate) fn parse(filter: &Value) -> Result<(Node, Vec<Field>), FilterError> {
+    let mut budget = Budget { conditions: MAX_CONDITIONS, fields: vec![] };
+    let node = document(filter, At::Root, 0, &mut budget)?;
+    Ok((node, budget.fields))
 }
 
 fn document(
@@ -187,7 +195,7 @@ fn equals(
     at: At<'_>,
     budget: &mut Budget,
 ) -> Result<Node, FilterError> {
-    budget.take(at)?;
+    budget.take(path, Usage::Equal, at)?;
     storable(operand, at, 0)?;
     Ok(match operand {
         Value::Null => Node::Null(path.clone()),
@@ -229,7 +237,12 @@ fn compare(
     at: At<'_>,
     budget: &mut Budget,
 ) -> Result<Node, FilterError> {
-    budget.take(at)?;
+    let usage = match operand {
+        Value::Number(_) => Usage::Number,
+        Value::String(_) => Usage::Text,
+        _ => Usage::Other,
+    };
+    budget.take(path, usage, at)?;
     storable(operand, at, 0)?;
     match operand {
         Value::Number(_) => Ok(Node::Number(path.clone(), comparison, operand.clone())),
@@ -247,7 +260,7 @@ fn exists(
     at: At<'_>,
     budget: &mut Budget,
 ) -> Result<Node, FilterError> {
-    budget.take(at)?;
+    budget.take(path, Usage::Other, at)?;
     match operand {
         Value::Bool(true) => Ok(Node::Exists(path.clone())),
         Value::Bool(false) => Ok(Node::not(Node::Exists(path.clone()))),
@@ -261,7 +274,7 @@ fn contains(
     at: At<'_>,
     budget: &mut Budget,
 ) -> Result<Node, FilterError> {
-    budget.take(at)?;
+    budget.take(path, Usage::Equal, at)?;
     storable(operand, at, 0)?;
     Ok(Node::Contains(nest(
         path,
@@ -455,13 +468,13 @@ mod tests {
 
         #[test]
         fn tree_means_what_the_filter_says(filter in arbitrary::filter(), doc in arbitrary::document()) {
-            let node = parse(&filter).unwrap();
+            let (node, _) = parse(&filter).unwrap();
             prop_assert_eq!(eval(&node, Some(&doc)) == Some(true), reference::matches(&filter, &doc));
         }
 
         #[test]
         fn a_null_column_is_an_empty_object(filter in arbitrary::filter()) {
-            let node = parse(&filter).unwrap();
+            let (node, _) = parse(&filter).unwrap();
             prop_assert_eq!(
                 eval(&node, None) == Some(true),
                 reference::matches(&filter, &serde_json::json!({}))

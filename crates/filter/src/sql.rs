@@ -1,15 +1,27 @@
 //! From the tree to SQL. Everything a user wrote becomes a parameter.
 
+use crate::PREFIX;
+use crate::fields::Field;
 use crate::parse::{Comparison, Node};
 use serde_json::Value;
 use std::fmt::Write as _;
 
 /// A boolean expression and its parameters, in order.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Compiled {
     /// `true` for the empty filter.
     pub sql: String,
     pub params: Vec<Param>,
+    /// The fields it asks for.
+    pub fields: Vec<Field>,
+}
+
+impl Compiled {
+    /// The empty filter.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { sql: "true".into(), ..Self::default() }
+    }
 }
 
 /// A value to bind, with the SQL type that the text casts it to.
@@ -24,7 +36,7 @@ pub enum Param {
 pub(crate) fn render(node: &Node, column: &str, first_param: usize) -> Compiled {
     let mut writer = Writer { sql: String::new(), params: vec![], column, next: first_param };
     writer.node(node);
-    Compiled { sql: writer.sql, params: writer.params }
+    Compiled { sql: writer.sql, params: writer.params, fields: vec![] }
 }
 
 struct Writer<'a> {
@@ -117,10 +129,8 @@ impl Writer<'_> {
             }
             Node::Text(path, comparison, value) => {
                 self.guard(path, "string");
-                self.value(path, "->>");
-                self.operator(*comparison);
-                self.param(Param::Text(value.clone()));
-                self.push(" COLLATE pg_catalog.\"C\"))");
+                self.text(path, *comparison, value);
+                self.push("))");
             }
         }
     }
@@ -130,6 +140,35 @@ impl Writer<'_> {
         self.push("(pg_catalog.jsonb_typeof(");
         self.value(path, "->");
         let _ = write!(self.sql, ") OPERATOR(pg_catalog.=) '{kind}'::pg_catalog.text AND (");
+    }
+
+    /// The beginning of the value against an operand that is shorter, which is as good as the whole:
+    /// characters are at least bytes in number. Else the beginning first, then the whole.
+    fn text(&mut self, path: &[String], comparison: Comparison, operand: &str) {
+        let long = operand.len() >= PREFIX;
+        if long {
+            self.push("ROW(");
+        }
+        self.push("pg_catalog.\"left\"(");
+        self.value(path, "->>");
+        let _ = write!(self.sql, ", {PREFIX}) COLLATE pg_catalog.\"C\"");
+        if long {
+            self.push(", ");
+            self.value(path, "->>");
+            self.push(" COLLATE pg_catalog.\"C\")");
+        }
+        self.operator(comparison);
+        if long {
+            let _ = write!(
+                self.sql,
+                "ROW(pg_catalog.\"left\"(${}::pg_catalog.text, {PREFIX}), ",
+                self.next
+            );
+        }
+        self.param(Param::Text(operand.to_owned()));
+        if long {
+            self.push(")");
+        }
     }
 
     fn operator(&mut self, comparison: Comparison) {

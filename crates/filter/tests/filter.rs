@@ -1,6 +1,6 @@
 //! The language from outside: what is emitted, what is refused and where.
 
-use lake_filter::{MAX_CONDITIONS, MAX_DEPTH, Param, check, compile};
+use lake_filter::{Field, MAX_CONDITIONS, MAX_DEPTH, PREFIX, Param, Usage, check, compile, path};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -53,6 +53,47 @@ fn comparisons_guard_the_type_and_bind_the_name() {
         [Param::Text("year".into()), Param::Text("year".into()), Param::Jsonb(json!(2020))]
     );
     assert!(sql(json!({"day": {"$lt": "2024-01-01"}})).0.contains("COLLATE \"C\""));
+}
+
+#[test]
+fn a_short_operand_is_compared_with_the_beginning() {
+    let (short, params) = sql(json!({"day": {"$gt": "x".repeat(PREFIX - 1)}}));
+    assert!(short.contains("\"left\"((m ->> $4::text), 500) COLLATE \"C\""), "{short}");
+    assert!(!short.contains("ROW"), "{short}");
+    assert_eq!(params.len(), 3);
+    let (long, params) = sql(json!({"day": {"$gt": "x".repeat(PREFIX)}}));
+    assert_eq!(long.matches("ROW(").count(), 2, "{long}");
+    assert_eq!(long.matches("$6").count(), 2, "{long}");
+    assert_eq!(params.len(), 4);
+}
+
+#[test]
+fn fields_are_told_once_for_each_way() {
+    let filter = json!({
+        "a.b": {"$gte": 1, "$lt": 5}, "c": {"$in": [1, 2]}, "$or": [{"c": 3}, {"c": {"$exists": true}}],
+        "$not": {"d": {"$gt": "x"}}
+    });
+    let field = |path: &[&str], usage| Field {
+        path: path.iter().map(|name| (*name).to_owned()).collect(),
+        usage,
+    };
+    let found = compile(&filter, "m", 1).unwrap().fields;
+    let wanted = [
+        field(&["d"], Usage::Text),
+        field(&["c"], Usage::Equal),
+        field(&["c"], Usage::Other),
+        field(&["a", "b"], Usage::Number),
+    ];
+    assert_eq!(found.len(), wanted.len(), "{found:?}");
+    assert!(wanted.iter().all(|field| found.contains(field)), "{found:?}");
+}
+
+proptest! {
+    #[test]
+    fn a_field_is_named_as_filters_name_it(names in prop::collection::vec(r"[a.\\\\$é ]{1,4}", 1..4)) {
+        let field = Field { path: names.clone(), usage: Usage::Equal };
+        prop_assert_eq!(path(&field.name()).unwrap(), names);
+    }
 }
 
 #[test]

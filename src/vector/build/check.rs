@@ -6,6 +6,7 @@ use super::only_index::OnlyIndex;
 use crate::error::{Error, Result};
 use crate::spi::{self, LocalSettings};
 use crate::vector::pack;
+use crate::vector::recall::share;
 use crate::vector::sample;
 use crate::vector::store::VectorStore;
 use pgrx::pg_sys;
@@ -19,7 +20,7 @@ const CANDIDATES: i64 = 100;
 /// An index that finds less is broken or useless (signs of embeddings that are all positive).
 const LEAST_RECALL: f64 = 0.5;
 
-/// The share of the nearest rows that are among the candidates; `None` for an empty table. 55000 for
+/// The share of the nearest rows that are among the candidates, or others as near: copies are no misses; `None` for an empty table. 55000 for
 /// an index that a search can't use or that finds too little.
 pub fn check(
     vector: &VectorStore,
@@ -38,7 +39,6 @@ pub fn check(
         ))
     };
     let from = format!("FROM {} AS t WHERE {}", vector.relation(), vector.searchable_sql());
-    let id = VectorStore::col(&vector.id);
     let distance = format!(
         "({} {} {})",
         VectorStore::col(&vector.embedding),
@@ -46,32 +46,32 @@ pub fn check(
         vector.vector_param(1)
     );
     let exact = format!(
-        "SELECT {id}::pg_catalog.text {from} \
-         ORDER BY {distance} OPERATOR(pg_catalog.+) 0::pg_catalog.float8 LIMIT {NEAREST}"
+        "SELECT {distance} OPERATOR(pg_catalog.+) 0::pg_catalog.float8 {from} ORDER BY 1 LIMIT {NEAREST}"
     );
     let by_index = format!(
-        "SELECT {id}::pg_catalog.text {from} ORDER BY {} LIMIT {CANDIDATES}",
+        "SELECT {distance} {from} ORDER BY {} LIMIT {CANDIDATES}",
         definition.order(vector, 1)
     );
-    let mut wanted = 0_u32;
-    let mut found = 0_u32;
+    let mut planned = false;
+    let mut shares = 0.0;
     for query in &queries {
         let args = [pack::reals(&query.embedding)];
-        let read = |row: &pgrx::spi::SpiHeapTupleData<'_>| spi::need::<String>(row, 1);
+        let read = |row: &pgrx::spi::SpiHeapTupleData<'_>| spi::need::<f64>(row, 1);
         let truth = spi::rows(&exact, &args, read)?;
         let _only = OnlyIndex::new(index);
         let _settings = settings(definition);
-        if wanted == 0 {
+        if !planned {
             let plan = spi::one::<pgrx::Json>(&format!("EXPLAIN (FORMAT JSON) {by_index}"), &args)?;
             if !plan.is_some_and(|plan| plan.0.to_string().contains("Index Scan")) {
                 return Err(bad("no search can use it".into()));
             }
+            planned = true;
         }
         let candidates = spi::rows(&by_index, &args, read)?;
-        wanted += truth.len() as u32;
-        found += truth.iter().filter(|id| candidates.contains(id)).count() as u32;
+        shares += share(&truth, &candidates);
     }
-    let recall = f64::from(found) / f64::from(wanted.max(1));
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    let recall = shares / queries.len() as f64;
     if recall < LEAST_RECALL {
         return Err(bad(format!(
             "of the {NEAREST} nearest rows only {:.0} % are among its {CANDIDATES} candidates",

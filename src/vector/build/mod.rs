@@ -3,6 +3,7 @@
 //! - [`api`] — the SQL functions.
 //! - [`request`] — what is to be built: planned, then left to a job.
 //! - [`mod@step`] — the job: leftovers away, build, check, old indexes away.
+//! - [`restore`] — the same job, for indexes that were taken away for a load.
 //! - [`policy`] — the job that asks for an index once a store has grown enough.
 //! - [`definition`] — the index as SQL; [`present`] — those there are; [`record`] — what is known of
 //!   those that were built here; [`check`] — is a new one any good; [`memory`] — what a build may take.
@@ -19,6 +20,7 @@ pub mod policy;
 pub mod present;
 pub mod record;
 mod request;
+pub mod restore;
 mod step;
 
 pub use policy::{ACTION as POLICY, check as check_policy};

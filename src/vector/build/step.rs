@@ -2,7 +2,7 @@
 //! killed anywhere is taken up by the next one.
 
 use super::request::{self, Plan, Wish};
-use super::{check, present, record};
+use super::{check, present, record, restore};
 use crate::access;
 use crate::catalog::version::parts;
 use crate::catalog::{Store, job};
@@ -22,6 +22,9 @@ const PARALLEL_SINCE: &str = "0.8.2";
 /// The next thing to do.
 pub fn step(store: &Store, config: &Value, now: TimestampWithTimeZone) -> Result<Step> {
     let vector = VectorStore::load(Some(RegClass(store.oid())))?;
+    if let Some(kept) = restore::wanted(config)? {
+        return restore::step(&vector, &kept, now);
+    }
     let name = wanted(config)?;
     if let Some(statement) = leftover(&vector, name)? {
         return Ok(Step::Statement(statement));
@@ -56,6 +59,9 @@ pub fn step(store: &Store, config: &Value, now: TimestampWithTimeZone) -> Result
 /// Removes what a failed run has left: an index that isn't complete, or that was found useless.
 pub fn clean_up(store: &Store, config: &Value) -> Result<Option<Statement>> {
     let vector = VectorStore::load(Some(RegClass(store.oid())))?;
+    if let Some(kept) = restore::wanted(config)? {
+        return restore::clean_up(&vector, &kept);
+    }
     let name = wanted(config)?;
     let unfinished = record::unfinished(store.oid())?;
     let found = present::all(&vector)?.into_iter().find(|index| index.name == name);
@@ -87,11 +93,17 @@ fn leftover(vector: &VectorStore, name: &str) -> Result<Option<Statement>> {
     Ok(None)
 }
 
-fn create(vector: &VectorStore, plan: &Plan, name: &str) -> Statement {
-    let mut settings = vec![("maintenance_work_mem", format!("{}kB", plan.memory_kb))];
+/// What a build runs with.
+pub fn parallel_settings(vector: &VectorStore, memory_kb: i32) -> Vec<(&'static str, String)> {
+    let mut settings = vec![("maintenance_work_mem", format!("{memory_kb}kB"))];
     if parts(&vector.engine.version) < parts(PARALLEL_SINCE) {
         settings.push(("max_parallel_maintenance_workers", "0".into()));
     }
+    settings
+}
+
+fn create(vector: &VectorStore, plan: &Plan, name: &str) -> Statement {
+    let settings = parallel_settings(vector, plan.memory_kb);
     Statement {
         sql: plan.definition.create(vector, name, true),
         in_transaction: plan.definition.create(vector, name, false),
@@ -105,7 +117,8 @@ fn create(vector: &VectorStore, plan: &Plan, name: &str) -> Statement {
     }
 }
 
-fn drop(schema: &str, name: &str) -> Statement {
+/// The drop of an index.
+pub fn drop(schema: &str, name: &str) -> Statement {
     let index = names::qualified(schema, name);
     Statement {
         sql: format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"),

@@ -1,7 +1,7 @@
 //! The SQL functions about recall.
 
 use super::history;
-use super::measure::Task;
+use super::measure::{Task, Width};
 use super::tune::{self, Target};
 use crate::access;
 use crate::jsonb::JsonbText;
@@ -31,8 +31,9 @@ pub fn vector_measure_recall(
             name!(exact_ms, f64),
             name!(approximate_ms, f64),
             name!(samples, i32),
-            name!(ef_search, i32),
+            name!(ef_search, Option<i32>),
             name!(index, String),
+            name!(probes, Option<i32>),
         ),
     >,
     ErrorReport,
@@ -40,7 +41,8 @@ pub fn vector_measure_recall(
     let vector = VectorStore::load(store)?;
     let k = need(k, "k")?;
     let (task, samples) = Task::new(&vector, k, need(samples, "samples")?, filter.as_ref())?;
-    let measured = task.measure(&task.truths(samples)?, ef_search)?;
+    let width = ef_search.map_or(Width::Usual, Width::EfSearch);
+    let measured = task.measure(&task.truths(samples)?, width)?;
     if access::is_owner(vector.relation())? {
         history::record(&vector, k, filter.as_ref(), &measured, sample::estimate(&vector)?)?;
     }
@@ -53,6 +55,7 @@ pub fn vector_measure_recall(
         i32::try_from(measured.samples).unwrap_or(i32::MAX),
         measured.ef_search,
         measured.index,
+        measured.probes,
     )))
 }
 
@@ -68,11 +71,12 @@ pub fn vector_tune(
     TableIterator<
         'static,
         (
-            name!(ef_search, i32),
+            name!(ef_search, Option<i32>),
             name!(reached, bool),
             name!(recall_mean, f64),
             name!(recall_worst, f64),
             name!(approximate_ms, f64),
+            name!(probes, Option<i32>),
         ),
     >,
     ErrorReport,
@@ -84,10 +88,14 @@ pub fn vector_tune(
     let measured = tuned.measured;
     history::record(&vector, k, None, &measured, sample::estimate(&vector)?)?;
     if !tuned.reached {
+        let (what, most) = match measured.probes {
+            Some(lists) => ("probes reach", lists),
+            None => ("ef_search reaches", measured.ef_search.unwrap_or(0)),
+        };
         notice(
             format!(
-                "no ef_search reaches the target: with {} the mean is {:.3}, the worst {:.3}",
-                measured.ef_search, measured.mean, measured.worst
+                "no {what} the target: with {most} the mean is {:.3}, the worst {:.3}",
+                measured.mean, measured.worst
             ),
             "A denser graph finds more: lake.vector_build_index(…, m => 32, ef_construction => 200, replace => true).",
         );
@@ -98,5 +106,6 @@ pub fn vector_tune(
         measured.mean,
         measured.worst,
         measured.approximate_ms,
+        measured.probes,
     )))
 }

@@ -23,9 +23,9 @@ pub fn record(
     access::as_extension_owner(|| {
         spi::execute(
             "INSERT INTO _lake.vector_recall (relid, index, k, samples, filter, ef_search, recall_mean, \
-                 recall_p5, recall_worst, exact_ms, approximate_ms, rows, changes) \
+                 recall_p5, recall_worst, exact_ms, approximate_ms, rows, probes, changes) \
              VALUES ($1::pg_catalog.regclass, $2, $3, $4, $5::pg_catalog.text::pg_catalog.jsonb, $6, $7, $8, $9, \
-                 $10, $11, $12, _lake.changes($1::pg_catalog.regclass))",
+                 $10, $11, $12, $13, _lake.changes($1::pg_catalog.regclass))",
             &[
                 relid.into(),
                 measured.index.as_str().into(),
@@ -39,6 +39,7 @@ pub fn record(
                 measured.exact_ms.into(),
                 measured.approximate_ms.into(),
                 rows.into(),
+                measured.probes.into(),
             ],
         )?;
         spi::execute(

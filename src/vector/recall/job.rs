@@ -1,6 +1,6 @@
 //! The job that measures a store again once it has changed: recall, drift, mixture.
 
-use super::measure::Task;
+use super::measure::{Task, Width};
 use super::{history, portrait};
 use crate::catalog::Store;
 use crate::error::Result;
@@ -33,7 +33,7 @@ pub fn step(store: &Store, _config: &Value, _now: TimestampWithTimeZone) -> Resu
         return Ok(Step::Idle);
     }
     let (task, samples) = Task::new(&vector, K, SAMPLES, None)?;
-    let measured = task.measure(&task.truths(samples)?, None)?;
+    let measured = task.measure(&task.truths(samples)?, Width::Usual)?;
     history::record(&vector, K, None, &measured, rows)?;
     cost::calibrate(&vector)?;
     portrait::note_drift(&vector)?;

@@ -6,11 +6,12 @@
 use crate::error::{Error, Result};
 use crate::jsonb::JsonbText;
 use crate::vector::batch::Reals;
+use crate::vector::filter_use;
 use crate::vector::known::{self, Known};
 use crate::vector::path::Path;
 use crate::vector::plan::Mode;
 use crate::vector::sample::{self, Sampled};
-use crate::vector::search::{Query, query_values};
+use crate::vector::search::{Hit, Query, query_values};
 use crate::vector::store::{self, VectorStore};
 use std::rc::Rc;
 use std::time::Instant;
@@ -33,7 +34,9 @@ pub struct Truth {
 #[derive(Debug, Clone)]
 pub struct Measured {
     pub index: String,
-    pub ef_search: i32,
+    /// What the index was asked with: candidates, or lists of IVFFlat.
+    pub ef_search: Option<i32>,
+    pub probes: Option<i32>,
     pub samples: usize,
     pub mean: f64,
     /// Nineteen of twenty queries find at least this share.
@@ -41,6 +44,17 @@ pub struct Measured {
     pub worst: f64,
     pub exact_ms: f64,
     pub approximate_ms: f64,
+}
+
+/// How widely an index is searched.
+#[derive(Debug, Clone, Copy)]
+pub enum Width {
+    /// As a search does.
+    Usual,
+    /// With so many candidates.
+    EfSearch(i32),
+    /// In so many lists of an IVFFlat index.
+    Probes(i32),
 }
 
 /// What is measured.
@@ -78,6 +92,7 @@ impl<'a> Task<'a> {
     }
 
     fn query(&self, query: &Reals, mode: Mode, ef_search: Option<i32>) -> Result<Query<'a>> {
+        let _quiet = filter_use::Quiet::new();
         // One more than wanted: the row itself.
         let values = query_values(self.vector, Some(query))?;
         let mut query = Query::plain(self.vector, values, self.k + 1).filtered(self.filter)?;
@@ -108,7 +123,8 @@ impl<'a> Task<'a> {
         let bytes: Vec<u8> = row.embedding.iter().flat_map(|value| value.to_le_bytes()).collect();
         let reals = Reals::from_bytes("embedding", &bytes)?;
         let start = Instant::now();
-        let distances = self.distances(&row.id, &reals, Mode::Exact, None)?;
+        let hits = self.query(&reals, Mode::Exact, None)?.run(&self.known)?;
+        let distances = self.distances(&row.id, hits);
         let exact_ms = start.elapsed().as_secs_f64() * 1_000.0;
         Ok((!distances.is_empty()).then_some(Truth {
             id: row.id,
@@ -119,40 +135,43 @@ impl<'a> Task<'a> {
     }
 
     /// Distances of the nearest rows other than `id`.
-    fn distances(
-        &self,
-        id: &str,
-        reals: &Reals,
-        mode: Mode,
-        ef_search: Option<i32>,
-    ) -> Result<Vec<f64>> {
-        let hits = self.query(reals, mode, ef_search)?.run(&self.known)?;
-        let mut distances: Vec<f64> =
-            hits.into_iter().filter(|hit| hit.id != id).map(|hit| hit.distance).collect();
-        distances.truncate(usize::try_from(self.k).unwrap_or(1));
-        Ok(distances)
+    fn distances(&self, id: &str, hits: Vec<Hit>) -> Vec<f64> {
+        let others = hits.into_iter().filter(|hit| hit.id != id);
+        others.map(|hit| hit.distance).take(usize::try_from(self.k).unwrap_or(1)).collect()
     }
 
-    /// Answers the queries by the index, with `ef_search` candidates or as many as a search takes.
-    pub fn measure(&self, truths: &[Truth], ef_search: Option<i32>) -> Result<Measured> {
+    /// Answers the queries by the index.
+    pub fn measure(&self, truths: &[Truth], width: Width) -> Result<Measured> {
         let mut shares = Vec::with_capacity(truths.len());
         let mut times = Vec::with_capacity(truths.len());
+        let mut walked = None;
         for truth in truths {
             pgrx::check_for_interrupts!();
+            let ef_search = match width {
+                Width::EfSearch(ef) => Some(ef),
+                Width::Usual | Width::Probes(_) => None,
+            };
             let start = Instant::now();
-            let found = self.distances(&truth.id, &truth.query, Mode::Approximate, ef_search)?;
+            let query = self.query(&truth.query, Mode::Approximate, ef_search)?;
+            let mut path = query.choose(&self.known)?.path;
+            if let (Path::Approximate(walk), Width::Probes(probes)) = (&mut path, width) {
+                walk.index.probes = Some(probes);
+            }
+            let found = self.distances(&truth.id, query.run_by(&self.known, &path)?);
             times.push(start.elapsed().as_secs_f64() * 1_000.0);
             shares.push(share(&truth.distances, &found));
+            walked = Some(path);
         }
-        let query = self.query(&truths[0].query, Mode::Approximate, ef_search)?;
-        let Path::Approximate(walk) = query.choose(&self.known)?.path else {
+        let Some(Path::Approximate(walk)) = walked else {
             return Err(Error::not_in_prerequisite_state("a search uses no index here"));
         };
         shares.sort_by(f64::total_cmp);
         let count = shares.len();
+        let lists = walk.index.method == "ivfflat";
         Ok(Measured {
+            ef_search: (!lists).then_some(walk.width),
+            probes: lists.then(|| walk.index.probes()),
             index: walk.index.name,
-            ef_search: walk.width,
             samples: count,
             mean: mean(&shares),
             p5: shares[count / 20],
@@ -164,7 +183,7 @@ impl<'a> Task<'a> {
 }
 
 /// The share of the true neighbours that were found.
-fn share(truth: &[f64], found: &[f64]) -> f64 {
+pub fn share(truth: &[f64], found: &[f64]) -> f64 {
     let last = truth.last().copied().unwrap_or(f64::INFINITY);
     // The two paths may add up in another order.
     let limit = last + last.abs().max(1e-6) * 1e-6;

@@ -16,6 +16,7 @@ pub mod portrait;
 mod tune;
 
 pub use job::step;
+pub use measure::share;
 
 /// The job that measures after changes.
 pub const ACTION: &str = "measure_recall";

@@ -46,7 +46,10 @@ mod tests {
         let finding: String =
             value("SELECT severity FROM lake.health() WHERE finding LIKE 'a load began%'");
         assert_eq!(finding, "warning");
-        assert_eq!(value::<i32>(&format!("SELECT lake.vector_end_load({store})")), 2);
+        assert_eq!(
+            value::<i32>(&format!("SELECT lake.vector_end_load({store}, concurrently => false)")),
+            2
+        );
         assert_eq!(definitions(), before);
         assert_eq!(
             value::<i64>("SELECT count(*) FROM lake.health() WHERE finding LIKE 'a load began%'"),
@@ -71,10 +74,35 @@ mod tests {
         }
         assert_eq!(value::<i64>("SELECT count(*) FROM _lake.job WHERE action = 'build_index'"), 0);
         assert!(definitions().is_empty());
-        assert_eq!(value::<i32>("SELECT lake.vector_end_load('docs')"), 1);
+        assert_eq!(value::<i32>("SELECT lake.vector_end_load('docs', concurrently => false)"), 1);
         run("DROP INDEX docs_embedding_hnsw; SELECT lake.vector_build_index('docs')");
         assert_eq!(fault("SELECT lake.vector_begin_load('docs')").0, "55006");
         run("SELECT lake.vector_cancel_build('docs'); SELECT lake.vector_begin_load('docs')");
+    }
+
+    #[pg_test]
+    fn vector_load_leaves_the_indexes_to_the_job_that_builds() {
+        run("CREATE EXTENSION vector; SELECT lake.vector_create('docs', 3);
+             ALTER TABLE docs ADD COLUMN other vector(2);
+             INSERT INTO docs SELECT i::text, ARRAY[i, 1, 1]::real[]::vector FROM generate_series(1, 200) i;
+             CREATE INDEX \"a \"\"b\" ON docs USING hnsw (embedding vector_cosine_ops) WITH (m = 8);
+             COMMENT ON INDEX \"a \"\"b\" IS 'it''s mine';
+             CREATE INDEX part ON docs USING ivfflat (other vector_l2_ops) WITH (lists = 1) WHERE id <> 'x'");
+        let before = definitions();
+        assert_eq!(value::<i32>("SELECT lake.vector_begin_load('docs')"), 2);
+        assert_eq!(value::<i32>("SELECT lake.vector_end_load('docs')"), 2);
+        assert!(definitions().is_empty());
+        // It is a build as any other: nothing else begins meanwhile.
+        assert_eq!(fault("SELECT lake.vector_begin_load('docs')").0, "55006");
+        run("SELECT lake.run_job(job_id) FROM lake.jobs WHERE action = 'build_index'");
+        assert_eq!(definitions(), before);
+        assert_eq!(value::<i64>("SELECT count(*) FROM lake.jobs WHERE action = 'build_index'"), 0);
+        let built: i64 =
+            value("SELECT count(*) FROM lake.vector_indexes WHERE built_at IS NOT NULL");
+        assert_eq!(built, 2);
+        run("SELECT lake.vector_begin_load('docs'); SELECT lake.vector_end_load('docs')");
+        assert!(value::<bool>("SELECT lake.vector_cancel_build('docs')"));
+        assert!(definitions().is_empty());
     }
 
     #[pg_test]
@@ -83,7 +111,7 @@ mod tests {
              SELECT lake.vector_create('docs', 2, options => '{\"index\": \"hnsw\"}');
              SELECT lake.vector_begin_load('docs');
              ALTER TABLE docs SET SCHEMA s; ALTER TABLE s.docs RENAME TO texts;
-             SELECT lake.vector_end_load('s.texts')");
+             SELECT lake.vector_end_load('s.texts', concurrently => false)");
         assert_eq!(
             definitions(),
             ["CREATE INDEX docs_embedding_idx ON s.texts USING hnsw (embedding vector_cosine_ops)"]

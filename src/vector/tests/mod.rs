@@ -3,8 +3,11 @@
 mod browse;
 mod filters;
 mod finding;
+mod health;
 mod layouts;
 mod loads;
+mod metadata;
+mod recall;
 mod searches;
 mod stores;
 mod upserts;

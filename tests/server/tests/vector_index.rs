@@ -316,6 +316,88 @@ fn a_store_that_has_grown_gets_its_index() {
 }
 
 #[test]
+fn the_worker_makes_the_indexes_of_a_load_again_while_writers_go_on() {
+    let (mut db, store) = database(&CLUSTER, "loaded", 64, 8_000);
+    db.batch_execute(&format!(
+        "CREATE INDEX \"One \"\"x\" ON {store} USING hnsw (embedding vector_cosine_ops) WITH (m = 8); \
+         CREATE INDEX two ON {store} USING ivfflat (embedding vector_cosine_ops) WITH (lists = 9); \
+         SELECT lake.vector_begin_load('{store}')"
+    ))
+    .unwrap();
+    assert!(indexes(&mut db).is_empty());
+    let made: i32 =
+        db.query_one(&format!("SELECT lake.vector_end_load('{store}')"), &[]).unwrap().get(0);
+    assert_eq!(made, 2);
+    let pid = wait_until_building(&mut db);
+    fill(&mut db, store, "meanwhile", 64, 1);
+    assert_eq!(states(&mut db), ["building"], "the writer waited");
+    // A crash in the middle is made good by the next run.
+    db.execute("SELECT pg_terminate_backend($1)", &[&pid]).unwrap();
+    poll(LONG, "both indexes", || states(&mut db) == ["ready", "ready"]);
+    let names: Vec<String> = indexes(&mut db).into_iter().map(|(_, name, _)| name).collect();
+    assert_eq!(names, ["app.\"One \"\"x\"", "app.two"]);
+    poll(LONG, "the end of the job", || {
+        let jobs = "SELECT count(*) FROM lake.jobs WHERE action = 'build_index'";
+        db.query_one(jobs, &[]).unwrap().get::<_, i64>(0) == 0
+    });
+}
+
+#[test]
+fn filters_of_ended_sessions_count_and_begin_anew_with_the_server() {
+    let cluster = cluster();
+    let (mut db, store) = database(&cluster, "counted", 2, 10);
+    let used = |db: &mut Client| -> i64 {
+        let sql =
+            "SELECT coalesce(sum(uses), 0)::bigint FROM lake.vector_filter_keys WHERE key = 'year'";
+        db.query_one(sql, &[]).unwrap().get(0)
+    };
+    for _ in 0..3 {
+        let mut session = cluster.connect("counted", "postgres");
+        for _ in 0..5 {
+            session
+                .execute(&format!("SELECT lake.vector_count('{store}', '{{\"year\": 1}}')"), &[])
+                .unwrap();
+        }
+    }
+    poll(SOON, "the counts of the sessions", || used(&mut db) == 15);
+    // Another database has its own.
+    let (mut other, _) = database(&cluster, "others", 2, 10);
+    assert_eq!(used(&mut other), 0);
+    drop((db, other));
+    cluster.restart();
+    assert_eq!(used(&mut cluster.connect("counted", "postgres")), 0);
+}
+
+#[test]
+fn health_sees_a_graph_that_is_older_than_its_rows() {
+    let (mut db, store) = database(&CLUSTER, "stale", 3, 300);
+    let job = build(&mut db, store, ", concurrently => false");
+    assert!(job > 0);
+    let stale =
+        "SELECT finding FROM lake.health() WHERE finding LIKE '% changes since the index %'";
+    assert!(db.query_opt(stale, &[]).unwrap().is_none());
+    db.batch_execute(&format!(
+        "UPDATE {store} SET metadata = '{{\"a\": 1}}'; DELETE FROM {store} WHERE id <> 'r1'"
+    ))
+    .unwrap();
+    for _ in 0..10_500 / 300 {
+        fill(&mut db, store, "n", 3, 300);
+        db.batch_execute(&format!("DELETE FROM {store} WHERE id <> 'r1'")).unwrap();
+    }
+    poll(SOON, "the finding", || db.query_opt(stale, &[]).unwrap().is_some());
+    // Nearly all of it is dead, which an index walks past.
+    let dead = "SELECT finding FROM lake.health() WHERE finding LIKE '% rows are dead%'";
+    db.batch_execute(&format!("ALTER TABLE {store} SET (autovacuum_enabled = off)")).unwrap();
+    poll(SOON, "the dead rows", || {
+        fill(&mut db, store, "d", 3, 3_000);
+        db.batch_execute(&format!("DELETE FROM {store} WHERE id <> 'r1'")).unwrap();
+        db.query_opt(dead, &[]).unwrap().is_some()
+    });
+    db.batch_execute(&format!("VACUUM {store}")).unwrap();
+    poll(SOON, "no dead rows", || db.query_opt(dead, &[]).unwrap().is_none());
+}
+
+#[test]
 fn a_standby_searches_and_writes_nothing() {
     let cluster = cluster();
     let (mut primary, store) = database(&cluster, "streamed", 8, 300);
@@ -342,6 +424,11 @@ fn a_standby_searches_and_writes_nothing() {
         ))
         .unwrap();
     poll(SOON, "the new row", || nearest(&mut db, "auto").starts_with("r7,twin,"));
+    // What is filtered by is counted there too, and found by the same views.
+    let filtered = format!("SELECT lake.vector_count('{store}', '{{\"year\": 1}}')");
+    db.execute(&filtered, &[]).unwrap();
+    let used = "SELECT uses FROM lake.vector_filter_keys WHERE key = 'year'";
+    assert_eq!(db.query_one(used, &[]).unwrap().get::<_, i64>(0), 1);
     for call in [
         format!("lake.vector_build_index('{store}')"),
         format!("lake.vector_upsert('{store}', 'x', array_fill(1, ARRAY[8])::real[])"),
