@@ -303,7 +303,7 @@ pub fn series_plan_retention(
             chunk.rows,
             chunk.bytes,
             due.reason,
-            due.blocked_by,
+            (!due.blocked_by.is_empty()).then(|| due.blocked_by.join("; ")),
         ));
     }
     Ok(TableIterator::new(rows))

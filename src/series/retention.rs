@@ -20,8 +20,8 @@ pub const ACTION: &str = "retention";
 pub struct Due {
     pub chunk: Chunk,
     pub reason: String,
-    /// Why it stays all the same.
-    pub blocked_by: Option<String>,
+    /// Why it stays all the same; it goes where there is nothing.
+    pub blocked_by: Vec<String>,
 }
 
 /// Sets what is kept; both null ends retention.
@@ -87,28 +87,41 @@ pub fn plan(store: &Store, now: TimestampWithTimeZone) -> Result<Vec<Due>> {
         .collect()
 }
 
-/// What keeps a due chunk from being dropped: another owner, or something that was built on it.
-fn blocked_by(store: &Store, chunk: &Chunk) -> Result<Option<String>> {
-    let found = spi::rows(
-        "SELECT pg_catalog.format('chunk is owned by %I', pg_catalog.pg_get_userbyid($2)) \
-         WHERE NOT pg_catalog.pg_has_role((SELECT relowner FROM pg_catalog.pg_class WHERE oid = $3), $2, 'USAGE') \
-         UNION ALL \
-         SELECT pg_catalog.format('view %s reads the chunk', v.oid::pg_catalog.regclass) \
+/// What keeps a due chunk from being dropped; each check adds its reasons.
+fn blocked_by(store: &Store, chunk: &Chunk) -> Result<Vec<String>> {
+    let mut reasons = other_owner(store, chunk)?;
+    reasons.extend(readers(chunk)?);
+    Ok(reasons)
+}
+
+/// The chunk is somebody else's, and not the store's owner's to drop.
+fn other_owner(store: &Store, chunk: &Chunk) -> Result<Vec<String>> {
+    spi::rows(
+        "SELECT pg_catalog.format('chunk is owned by %I', pg_catalog.pg_get_userbyid($1)) \
+         WHERE NOT pg_catalog.pg_has_role((SELECT relowner FROM pg_catalog.pg_class WHERE oid = $2), $1, 'USAGE')",
+        &[chunk.owner.into(), store.oid().into()],
+        |row| spi::need(row, 1),
+    )
+}
+
+/// Views were built on the chunk itself.
+fn readers(chunk: &Chunk) -> Result<Vec<String>> {
+    spi::rows(
+        "SELECT DISTINCT pg_catalog.format('view %s reads the chunk', v.oid::pg_catalog.regclass) \
          FROM pg_catalog.pg_depend d \
          JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = d.objid \
          JOIN pg_catalog.pg_class v ON v.oid = r.ev_class \
          WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1 AND d.deptype = 'n' \
-         LIMIT 1",
-        &[chunk.relation.oid.into(), chunk.owner.into(), store.oid().into()],
-        |row| spi::need::<String>(row, 1),
-    )?;
-    Ok(found.into_iter().next())
+         ORDER BY 1",
+        &[chunk.relation.oid.into()],
+        |row| spi::need(row, 1),
+    )
 }
 
 /// Drops the oldest chunk that is due and not blocked; `None` where there is none. Waits for locks
 /// no longer than `lake_stores.worker_lock_timeout`. The current user must be the owner.
 pub fn drop_next(store: &Store, now: TimestampWithTimeZone) -> Result<Option<Due>> {
-    let Some(due) = plan(store, now)?.into_iter().find(|due| due.blocked_by.is_none()) else {
+    let Some(due) = plan(store, now)?.into_iter().find(|due| due.blocked_by.is_empty()) else {
         return Ok(None);
     };
     let settings = spi::LocalSettings::new();
