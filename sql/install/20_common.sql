@@ -82,7 +82,7 @@ JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) r.relid::pg_catalog.o
 WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 
 CREATE VIEW lake.worker_status AS
-SELECT w.preloaded, w.state, w.launcher_pid, w.visit_pid, w.last_visit, w.naptime, w.jobs_enabled,
+SELECT w.preloaded, w.state, w.launcher_pid, w.visit_pid, w.builder_pid, w.last_visit, w.naptime, w.jobs_enabled,
        (SELECT pg_catalog.count(*) FROM _lake.job j
         WHERE NOT j.paused AND j.next_run OPERATOR(pg_catalog.<=) pg_catalog.now()) AS jobs_due,
        (SELECT pg_catalog.count(*) FROM _lake.job_run r
@@ -93,7 +93,7 @@ COMMENT ON VIEW lake.engines IS 'the extensions below the stores: installed and 
 COMMENT ON VIEW lake.stores IS 'every store: table, kind, engine, owner, estimated rows (null before the first ANALYZE), bytes with partitions, chunks, indexes and companion table, options';
 COMMENT ON VIEW lake.rejects IS 'rows that were refused, each with reason, pointer into the row and payload; shows those of stores that you own';
 COMMENT ON VIEW lake.jobs IS 'what is done in the background, how often, when next, and its state: running, paused, failing, due or waiting';
-COMMENT ON VIEW lake.job_runs IS 'what was done in the background: start, end, outcome (running, success, failure, crash), SQLSTATE, steps, rows, bytes; shows stores that you own, all to pg_monitor';
+COMMENT ON VIEW lake.job_runs IS 'what was done in the background: start, end, outcome (running, success, failure, crash), SQLSTATE, steps, rows, bytes, time spent waiting for locks; shows stores that you own, all to pg_monitor';
 COMMENT ON VIEW lake.worker_status IS 'the background worker of this database: preloaded, state (working, waiting, not running), processes, last visit';
 
 COMMENT ON FUNCTION lake.version() IS 'version of lake_stores, its build, and the Postgres it was built for';

@@ -9,11 +9,14 @@ use pgrx::prelude::*;
 
 /// The tables of the catalogue that hold rows about a store, the store itself last; a job before its
 /// runs, as the end of a run locks them.
-const ABOUT_STORES: [&str; 10] = [
+const ABOUT_STORES: [&str; 13] = [
     "job",
     "job_run",
     "metric",
     "reject",
+    "series_keep",
+    "series_dropping",
+    "series_thinned",
     "vector_load",
     "vector_index",
     "vector_recall",

@@ -9,6 +9,7 @@ use crate::{gucs, spi};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{JsonB, pg_sys};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// First pause after a failure; it doubles with each further one.
 const FIRST_PAUSE_S: f64 = 30.0;
@@ -16,6 +17,8 @@ const FIRST_PAUSE_S: f64 = 30.0;
 const LONGEST_PAUSE_S: f64 = 3_600.0;
 /// Shortest pause after a crash: time for somebody to pause a job that takes the server down.
 const CRASH_PAUSE_S: f64 = 300.0;
+/// Longest text of a notification, in bytes.
+const MAX_PAYLOAD: usize = 7_900;
 /// Most runs kept for one job.
 const KEEP_RUNS: i64 = 1_000;
 
@@ -52,6 +55,8 @@ pub struct Totals {
     pub bytes_before: i64,
     pub bytes_after: i64,
     pub subjects: Vec<String>,
+    /// Time that went by until locks were there, and older transactions gone.
+    pub lock_wait: Duration,
 }
 
 /// Why a run failed.
@@ -186,8 +191,34 @@ pub fn fail(
              WHERE job_id = $1",
             &[run.job_id.into(), run.pushed_to.into(), now.into(), pause.into(), attempts.into()],
         )?;
-        end(run, "failure", totals, Some(failure), now)
+        end(run, "failure", totals, Some(failure), now)?;
+        notify(run, failure)
     })?
+}
+
+/// Tells whoever listens to `lake_jobs` of a failure. The server takes less than 8000 bytes.
+fn notify(run: &Run, failure: &Failure) -> Result<()> {
+    let store = spi::scalar::<String>(
+        "SELECT $1::pg_catalog.regclass::pg_catalog.text",
+        &[run.relid.into()],
+    )?;
+    let payload = |message: &str| {
+        json!({
+            "job": run.job_id,
+            "store": store,
+            "action": run.action,
+            "sqlstate": failure.sqlstate,
+            "message": message,
+        })
+        .to_string()
+    };
+    let mut message = failure.message.as_str();
+    // In JSON a character takes up to six bytes for each of its own.
+    while payload(message).len() > MAX_PAYLOAD {
+        message = lake_chunks::range::cut(message, message.len() / 2);
+    }
+    spi::execute("SELECT pg_catalog.pg_notify('lake_jobs', $1)", &[payload(message).into()])?;
+    Ok(())
 }
 
 /// Notes that a run was stopped from outside (server stopped, worker terminated): not the job's fault,
@@ -246,7 +277,8 @@ fn end(
     }
     spi::execute(
         "UPDATE _lake.job_run SET outcome = $2, finished_at = $3, sqlstate = $4, message = $5, \
-             steps = $6, rows = $7, bytes_before = $8, bytes_after = $9, detail = $10 \
+             steps = $6, rows = $7, bytes_before = $8, bytes_after = $9, detail = $10, \
+             lock_wait = pg_catalog.make_interval(secs => $11) \
          WHERE run_id = $1",
         &[
             run.run_id.into(),
@@ -259,6 +291,7 @@ fn end(
             (totals.steps > 0).then_some(totals.bytes_before).into(),
             (totals.steps > 0).then_some(totals.bytes_after).into(),
             JsonB(detail).into(),
+            totals.lock_wait.as_secs_f64().into(),
         ],
     )?;
     Ok(())

@@ -5,6 +5,7 @@ use crate::catalog::version;
 use crate::common::engines::{faults_of, state};
 use crate::error::Result;
 use crate::gucs;
+use crate::series;
 use crate::spi;
 use crate::vector;
 use crate::workers::{is_preloaded, status};
@@ -50,6 +51,7 @@ pub fn health() -> Result<
         CHECKS
             .iter()
             .chain(&vector::health::CHECKS)
+            .chain(&series::health::CHECKS)
             .map(|check| run(check, caller))
             .collect::<Result<Vec<_>>>()
     })??;
@@ -152,7 +154,7 @@ pub struct Check {
     pub remedy: &'static str,
 }
 
-static CHECKS: [Check; 8] = [
+static CHECKS: [Check; 9] = [
     Check {
         severity: ERROR,
         sql: "SELECT format('job %s', j.job_id), \
@@ -171,6 +173,18 @@ static CHECKS: [Check; 8] = [
               AND NOT EXISTS (SELECT FROM _lake.job_run r WHERE r.job_id = j.job_id \
                                 AND r.outcome = 'running' AND j.failures = 1)",
         remedy: "SELECT * FROM lake.job_runs WHERE job_id = {} ORDER BY run_id DESC; mend the cause, then SELECT lake.run_job({}); or wait.",
+    },
+    // A visit comes every lake_stores.naptime, at most an hour; what is in trouble is told by others.
+    Check {
+        severity: WARNING,
+        sql: "SELECT format('job %s', j.job_id), \
+                  format('%s of %s is late: due since %s', j.action, j.relid, date_trunc('second', j.next_run)), '' \
+              FROM _lake.job j JOIN pg_class c ON c.oid = j.relid \
+              WHERE NOT j.paused AND j.failures = 0 \
+              AND j.next_run < now() - greatest(interval '15 minutes', \
+                      3 * current_setting('lake_stores.naptime')::interval) \
+              AND NOT EXISTS (SELECT FROM _lake.job_run r WHERE r.job_id = j.job_id AND r.outcome = 'running')",
+        remedy: "SELECT * FROM lake.worker_status; what runs long is in lake.job_runs WHERE outcome = 'running'. More lake_stores.max_visits help where there are many databases.",
     },
     Check {
         severity: WARNING,

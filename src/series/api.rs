@@ -288,6 +288,7 @@ pub fn series_plan_retention(
             name!(bytes, i64),
             name!(reason, String),
             name!(blocked_by, Option<String>),
+            name!(action, String),
         ),
     >,
     ErrorReport,
@@ -295,7 +296,7 @@ pub fn series_plan_retention(
     let store = options::find(need("store", store)?)?;
     let mut rows = Vec::new();
     for due in retention::plan(&store, clock()?)? {
-        let chunk = due.chunk;
+        let (chunk, what) = (due.chunk, due.what.as_str());
         rows.push((
             RegClass(chunk.relation.oid),
             chunk.start.map(time::to_pg).transpose()?,
@@ -303,7 +304,8 @@ pub fn series_plan_retention(
             chunk.rows,
             chunk.bytes,
             due.reason,
-            due.blocked_by,
+            (!due.blocked_by.is_empty()).then(|| due.blocked_by.join("; ")),
+            what.to_owned(),
         ));
     }
     Ok(TableIterator::new(rows))

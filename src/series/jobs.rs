@@ -3,30 +3,47 @@
 use crate::catalog::Store;
 use crate::error::Result;
 use crate::series::{native, retention, time};
-use crate::workers::actions::{Progress, Step};
+use crate::spi;
+use crate::workers::actions::{Progress, Statement, Step};
 use pgrx::datum::TimestampWithTimeZone;
 use serde_json::Value;
 
-/// Makes one of the chunks that are to be there ahead of time.
+/// Makes one of the chunks that are to be there ahead of time; when all are, sees to statistics.
 pub fn make_chunks(store: &Store, _config: &Value, now: TimestampWithTimeZone) -> Result<Step> {
     Ok(match native::make_ahead(store, time::from_pg(now))? {
         Some(range) => Step::Done(Progress {
             subject: format!("{} from {}", store.relation, lake_chunks::text::format(range.start)),
             ..Progress::default()
         }),
-        None => Step::Idle,
+        None => analyze(store, now)?.map_or(Step::Idle, Step::Statement),
     })
 }
 
-/// Drops one chunk that is due.
-pub fn retention(store: &Store, _config: &Value, now: TimestampWithTimeZone) -> Result<Step> {
-    Ok(match retention::drop_next(store, now)? {
-        Some(due) => Step::Done(Progress {
-            subject: due.chunk.relation.to_string(),
-            rows: due.chunk.rows.unwrap_or(0),
-            bytes_before: due.chunk.bytes,
-            bytes_after: 0,
+/// Autovacuum analyses chunks but never the table they belong to, whose statistics plans across chunks
+/// need: this does, once a day. At the top level, so that no lock outlives the chunk it is for.
+fn analyze(store: &Store, now: TimestampWithTimeZone) -> Result<Option<Statement>> {
+    let due = spi::scalar::<bool>(
+        "SELECT coalesce(pg_catalog.pg_stat_get_last_analyze_time($1) < $2::pg_catalog.timestamptz - interval '1 day', true) \
+            AND EXISTS (SELECT FROM pg_catalog.pg_inherits i \
+                        WHERE i.inhparent = $1 AND pg_catalog.pg_relation_size(i.inhrelid) > 0)",
+        &[store.oid().into(), now.into()],
+    )?;
+    let sql = format!("ANALYZE {}", store.relation);
+    Ok(due.then(|| Statement {
+        in_transaction: sql.clone(),
+        sql,
+        settings: vec![("lock_timeout", format!("{}ms", crate::gucs::worker_lock_timeout_ms()))],
+        waits: false,
+        last: true,
+        progress: Some(Progress {
+            subject: format!("statistics of {}", store.relation),
+            ..Progress::default()
         }),
-        None => Step::Idle,
-    })
+        done: None,
+    }))
+}
+
+/// Drops one chunk that is due, or deletes some of the rows that are.
+pub fn retention(store: &Store, _config: &Value, now: TimestampWithTimeZone) -> Result<Step> {
+    retention::next(store, now)
 }

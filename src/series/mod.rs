@@ -7,16 +7,18 @@
 //!   [`hypertable`] for TimescaleDB.
 //! - [`points`], [`lines`], [`ingest`], [`resolve`] — from what was sent to rows.
 //! - [`query`] — buckets, aggregates, fills, last values.
-//! - [`retention`], [`jobs`] — which chunks go, which are made ahead, one step at a time.
+//! - [`retention`], [`jobs`], [`lifecycle_api`] — which chunks go, which are made ahead, one step at a time.
 //! - [`zone`] — `lake.bucket`; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
 
 mod aggregates;
 mod api;
 mod backend;
 mod create;
+pub mod health;
 mod hypertable;
 mod ingest;
 pub mod jobs;
+mod lifecycle_api;
 mod lines;
 mod metric;
 mod native;

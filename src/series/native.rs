@@ -16,6 +16,7 @@ use crate::names::{self, MAX_IDENT, Relation};
 use crate::series::backend::Chunk;
 use crate::series::options;
 use crate::spi;
+use crate::workers::waits::Wait;
 use lake_chunks::Micros;
 use lake_chunks::range::{self, Range, Width};
 use pgrx::{PgSqlErrorCode, pg_sys};
@@ -133,7 +134,9 @@ fn owner_may_create(table: &Relation, owner: pg_sys::Oid) -> Result<()> {
 /// Runs as the owner of the table.
 fn make(table: &Relation, width: Width, instants: &[Micros]) -> Result<usize> {
     // What ATTACH takes; here early, so that what is missing is seen by one session at a time.
+    let waiting = Wait::begin();
     spi::execute(&format!("LOCK TABLE ONLY {table} IN SHARE UPDATE EXCLUSIVE MODE"), &[])?;
+    drop(waiting);
     let wanted = range::missing(width, instants, &ranges(table.oid));
     for range in &wanted {
         pgrx::check_for_interrupts!();
@@ -210,7 +213,7 @@ pub fn make_ahead(store: &Store, now: Micros) -> Result<Option<Range>> {
     Ok((make(&store.relation, width, &[first.start])? > 0).then_some(*first))
 }
 
-/// Detaches and drops. Detaching is what makes sure that it still is a chunk of the table: one that
+/// Detaches and drops in one transaction, where detaching concurrently can't be. Detaching is what makes sure that it still is a chunk of the table: one that
 /// somebody detached in the meantime, to keep it, is refused. Both need the parent to itself for a
 /// moment; the caller has set `lock_timeout`.
 pub fn drop_chunk(table: &Relation, chunk: &Chunk) -> Result<()> {

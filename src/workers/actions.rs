@@ -8,6 +8,7 @@ use crate::series;
 use crate::spi;
 use crate::vector;
 use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys;
 use serde_json::Value;
 
 /// What one step did.
@@ -28,8 +29,21 @@ pub struct Statement {
     pub in_transaction: String,
     /// Settings while it runs.
     pub settings: Vec<(&'static str, String)>,
-    /// What it is counted as once it is done.
-    pub progress: Progress,
+    /// Its time goes by with waiting for locks and older transactions, and is counted as that.
+    pub waits: bool,
+    /// The run ends with it.
+    pub last: bool,
+    /// What it is counted as once it is done; nothing where another step is still to come.
+    pub progress: Option<Progress>,
+    /// What is to be written down right after it.
+    pub done: Option<Done>,
+}
+
+/// Called in a transaction of its own, by the process that ran the statement, once it went well.
+#[derive(Debug, Clone)]
+pub struct Done {
+    pub note: fn(&Store, pg_sys::Oid) -> Result<()>,
+    pub relation: pg_sys::Oid,
 }
 
 /// The outcome of a step.
@@ -43,7 +57,7 @@ pub enum Step {
     Last(Progress),
     /// As [`Step::Last`]; the job will never have anything to do again, and goes.
     Finished(Progress),
-    /// Commit, run this as the owner of the store, then call again.
+    /// Commit, run this as the owner of the store, then call again unless it is the last.
     Statement(Statement),
 }
 

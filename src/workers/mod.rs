@@ -33,6 +33,7 @@ mod statement;
 pub mod status;
 mod transaction;
 mod visit;
+pub mod waits;
 
 use pgrx::pg_sys;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -10,7 +10,7 @@ use crate::spi::{self, LocalSettings};
 use crate::workers::actions::{self, Action, Progress, Statement, Step};
 use crate::workers::clock::Clock;
 use crate::workers::lock::{self, JobLock};
-use crate::workers::{last_words, process, statement, transaction};
+use crate::workers::{last_words, process, statement, transaction, waits};
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 /// How many subjects (chunks, indexes) a run's record names.
@@ -32,6 +32,7 @@ pub fn run(job_id: i64, clock: &dyn Clock) -> Result<(), Failure> {
 
     let attempts = actions::find(run.kind, &run.action).and_then(|action| action.attempts);
     let mut totals = Totals::default();
+    waits::take();
     let outcome = loop {
         // Failures rest by themselves; crashes were counted, but by nobody who could act on it.
         if attempts.is_some_and(|most| run.failures_before() >= most) {
@@ -58,8 +59,13 @@ pub fn run(job_id: i64, clock: &dyn Clock) -> Result<(), Failure> {
                 totals.add(progress);
                 break Ok(true);
             }
-            Ok(Some((owner, Step::Statement(next)))) => match statement::run(&next, owner) {
-                Ok(()) => totals.add(next.progress),
+            Ok(Some((owner, Step::Statement(next)))) => match run_statement(&run, &next, owner) {
+                Ok(()) => {
+                    next.progress.into_iter().for_each(|progress| totals.add(progress));
+                    if next.last {
+                        break Ok(false);
+                    }
+                }
                 Err(failure) => break Err(failure),
             },
             Err(failure) => break Err(failure),
@@ -68,6 +74,7 @@ pub fn run(job_id: i64, clock: &dyn Clock) -> Result<(), Failure> {
     if outcome.is_err() {
         clean_up(&run);
     }
+    totals.lock_wait = waits::take();
 
     transaction::run(|| {
         if !lock::hold_extension(true)? {
@@ -84,6 +91,20 @@ pub fn run(job_id: i64, clock: &dyn Clock) -> Result<(), Failure> {
                 run::fail(&run, &totals, failure, attempts, clock.now())
             }
         }
+    })
+}
+
+/// A statement at the top level, and what is to be written down after it.
+fn run_statement(run: &Run, next: &Statement, owner: pg_sys::Oid) -> Result<(), Failure> {
+    let waiting = next.waits.then(waits::Wait::begin);
+    statement::run(next, owner)?;
+    drop(waiting);
+    let Some(done) = &next.done else { return Ok(()) };
+    transaction::run(|| {
+        if lock::hold_extension(true)? {
+            as_owner(run, |store| (done.note)(store, done.relation))?;
+        }
+        Ok(())
     })
 }
 
@@ -134,6 +155,7 @@ pub fn run_now(job_id: i64, clock: &dyn Clock) -> Result<(i64, Totals)> {
     let run = run::begin(job_id, false, clock.now())?
         .ok_or_else(|| Error::undefined_object(format!("job {job_id} does not exist")))?;
     let mut totals = Totals::default();
+    waits::take();
     let finished = loop {
         pgrx::check_for_interrupts!();
         match step_as_owner(&run, clock)? {
@@ -148,11 +170,15 @@ pub fn run_now(job_id: i64, clock: &dyn Clock) -> Result<(i64, Totals)> {
                 break true;
             }
             (_, Step::Statement(next)) => {
-                as_owner(&run, |_| in_transaction(&next))?;
-                totals.add(next.progress);
+                as_owner(&run, |store| in_transaction(store, &next))?;
+                next.progress.into_iter().for_each(|progress| totals.add(progress));
+                if next.last {
+                    break false;
+                }
             }
         }
     };
+    totals.lock_wait = waits::take();
     if finished {
         run::finish(&run, &totals, clock.now())?;
     } else {
@@ -161,12 +187,16 @@ pub fn run_now(job_id: i64, clock: &dyn Clock) -> Result<(i64, Totals)> {
     Ok((run.run_id, totals))
 }
 
-fn in_transaction(statement: &Statement) -> Result<()> {
+/// What a statement does, in the caller's transaction.
+pub fn in_transaction(store: &Store, statement: &Statement) -> Result<()> {
     let settings = LocalSettings::new();
     for (name, value) in &statement.settings {
         settings.set(name, value);
     }
     spi::execute(&statement.in_transaction, &[])?;
+    if let Some(done) = &statement.done {
+        (done.note)(store, done.relation)?;
+    }
     Ok(())
 }
 

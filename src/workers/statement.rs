@@ -15,8 +15,8 @@ use std::ffi::{CStr, CString};
 
 /// Runs it with the rights of `role`, outside of any transaction.
 ///
-/// It waits as long as it must, for the end of transactions that began before it above all: while it
-/// does, it holds nothing that readers or writers wait for.
+/// It waits as long as it must, or as its own `lock_timeout` says, for the end of transactions that began
+/// before it above all: while it does, it holds nothing that readers or writers wait for.
 ///
 /// The role is set without a security context, which Postgres allows inside a transaction only. That
 /// opens no door: what is the owner's (functions of index expressions) is run by Postgres itself in a
@@ -125,9 +125,10 @@ struct Settings(Vec<(&'static str, String)>);
 impl Settings {
     fn apply(settings: &[(&'static str, String)]) -> Self {
         let patient = [("lock_timeout", "0".to_owned())];
+        let impatient = settings.iter().any(|(name, _)| *name == "lock_timeout");
         let before = settings
             .iter()
-            .chain(&patient)
+            .chain(patient.iter().filter(|_| !impatient))
             .filter_map(|(name, value)| {
                 let before = process::setting(name)?;
                 process::set_default(name, value);

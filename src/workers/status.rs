@@ -2,7 +2,7 @@
 
 use crate::access;
 use crate::error::{Error, Result, SqlResult};
-use crate::workers::{LAUNCHER, LAUNCHER_OF, VISIT, launcher, lock};
+use crate::workers::{BUILDER, LAUNCHER, LAUNCHER_OF, VISIT, launcher, lock};
 use crate::{gucs, spi};
 use pgrx::bgworkers::BackgroundWorkerStatus;
 use pgrx::datum::TimestampWithTimeZone;
@@ -26,13 +26,13 @@ pub fn launcher_pid() -> Result<Option<i32>> {
     })?
 }
 
-/// The visit that is in this database now.
-fn visit_pid() -> Result<Option<i32>> {
+/// The process of this type that is in this database now.
+fn here(kind: &str) -> Result<Option<i32>> {
     access::as_extension_owner(|| {
         spi::one(
             "SELECT pid FROM pg_catalog.pg_stat_activity \
              WHERE backend_type = $1 AND datname = pg_catalog.current_database() LIMIT 1",
-            &[VISIT.into()],
+            &[kind.into()],
         )
     })?
 }
@@ -124,6 +124,7 @@ pub fn worker_status() -> Result<
             name!(state, String),
             name!(launcher_pid, Option<i32>),
             name!(visit_pid, Option<i32>),
+            name!(builder_pid, Option<i32>),
             name!(last_visit, Option<TimestampWithTimeZone>),
             name!(naptime, Interval),
             name!(jobs_enabled, bool),
@@ -131,8 +132,8 @@ pub fn worker_status() -> Result<
     >,
     ErrorReport,
 > {
-    let (launcher, visit) = (launcher_pid()?, visit_pid()?);
-    let state = match (launcher, visit) {
+    let (launcher, visit, builder) = (launcher_pid()?, here(VISIT)?, here(BUILDER)?);
+    let state = match (launcher, visit.or(builder)) {
         (_, Some(_)) => "working",
         (Some(_), None) => "waiting",
         (None, None) => "not running",
@@ -143,6 +144,7 @@ pub fn worker_status() -> Result<
         state.to_owned(),
         launcher,
         visit,
+        builder,
         last,
         Interval::from_seconds(f64::from(gucs::naptime_s())),
         gucs::jobs(),

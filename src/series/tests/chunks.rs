@@ -1,27 +1,15 @@
 //! Chunks: made ahead and on demand, listed, planned to go, dropped; adopted tables.
 
-use super::helpers::{all, failure, on_both, run, text};
+use super::helpers::{all, failure, find, now_plus, on_both, run, steps, text};
 use pgrx::prelude::*;
 
 #[pg_schema]
 mod tests {
     use super::*;
-    use crate::catalog::Store;
-    use crate::regclass::RegClass;
-    use crate::series::{jobs, options};
+    use crate::series::jobs;
     use crate::testing::lacks;
     use crate::workers::actions::Step;
-    use pgrx::datum::TimestampWithTimeZone;
     use serde_json::json;
-
-    fn find(table: &str) -> Store {
-        let oid = crate::spi::scalar("SELECT $1::regclass::oid", &[table.into()]).unwrap();
-        options::find(RegClass(oid)).unwrap()
-    }
-
-    fn now_plus(interval: &str) -> TimestampWithTimeZone {
-        crate::spi::scalar("SELECT clock_timestamp() + $1::interval", &[interval.into()]).unwrap()
-    }
 
     fn fill_days(store: &str, days: u32) {
         run(&format!(
@@ -94,9 +82,7 @@ mod tests {
             assert_eq!(planned.split(' ').count(), 6, "{engine}: {planned}");
             let found = find(store);
             let mut dropped = Vec::new();
-            while let Step::Done(progress) =
-                jobs::retention(&found, &json!({}), now_plus("0")).unwrap()
-            {
+            for progress in steps(&found, jobs::retention, now_plus("0")) {
                 assert!(progress.bytes_before > 0 && progress.bytes_after == 0);
                 dropped.push(progress.subject);
             }
@@ -154,11 +140,7 @@ mod tests {
             "(\"view keeps reads the chunk\") ()"
         );
         let store = find("s");
-        assert!(matches!(
-            jobs::retention(&store, &json!({}), now_plus("0")).unwrap(),
-            Step::Done(_)
-        ));
-        assert!(matches!(jobs::retention(&store, &json!({}), now_plus("0")).unwrap(), Step::Idle));
+        assert_eq!(steps(&store, jobs::retention, now_plus("0")).len(), 1);
         assert_eq!(text(&format!("SELECT count(*) FROM {oldest}")).as_deref(), Some("1"));
     }
 
@@ -204,13 +186,7 @@ mod tests {
                 );
                 run(&format!("SELECT lake.series_set_retention($q${name}$q$, '1 day')"));
                 let store = find(&name);
-                assert!(
-                    matches!(
-                        jobs::retention(&store, &json!({}), now_plus("0")).unwrap(),
-                        Step::Done(_)
-                    ),
-                    "{name}"
-                );
+                assert_eq!(steps(&store, jobs::retention, now_plus("0")).len(), 1, "{name}");
                 assert_eq!(text(&format!("SELECT count(*) FROM {name}")).as_deref(), Some("1"));
                 // 63 bytes can be used once only.
                 run(&format!("ALTER TABLE {name} RENAME TO \"renamed {engine}\""));
@@ -276,10 +252,7 @@ mod tests {
                 Some("2")
             );
             let store = find(table);
-            while matches!(
-                jobs::retention(&store, &json!({}), now_plus("0")).unwrap(),
-                Step::Done(_)
-            ) {}
+            assert_eq!(steps(&store, jobs::retention, now_plus("0")).len(), 2);
             assert_eq!(text(&format!("SELECT count(*) FROM {table}")).as_deref(), Some("1"));
             assert_eq!(failure(&format!("SELECT lake.series_latest('{table}')")).0, "0A000");
         }

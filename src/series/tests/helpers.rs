@@ -1,9 +1,16 @@
 //! What the tests share.
 
+use crate::catalog::Store;
 use crate::error::Result;
+use crate::regclass::RegClass;
+use crate::series::options;
 use crate::spi;
 use crate::testing::has;
+use crate::workers::actions::{Progress, Step};
+use crate::workers::runner;
+use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
+use serde_json::{Value, json};
 
 /// The engines there are.
 pub fn engines() -> &'static [&'static str] {
@@ -57,4 +64,38 @@ pub fn on_both(options: &str, test: impl Fn(&str, &str)) {
         );
         test(engine, &store);
     }
+}
+
+/// Does a job's steps until there is nothing more to do, all in this transaction, and returns what was
+/// done.
+pub fn steps(
+    store: &Store,
+    step: fn(&Store, &Value, TimestampWithTimeZone) -> Result<Step>,
+    now: TimestampWithTimeZone,
+) -> Vec<Progress> {
+    let mut done = Vec::new();
+    loop {
+        match step(store, &json!({}), now).unwrap() {
+            Step::Idle => return done,
+            Step::Done(progress) => done.push(progress),
+            Step::Statement(statement) => {
+                runner::in_transaction(store, &statement).unwrap();
+                done.extend(statement.progress);
+                if statement.last {
+                    return done;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The store on a table.
+pub fn find(table: &str) -> Store {
+    let oid = spi::scalar("SELECT $1::regclass::oid", &[table.into()]).unwrap();
+    options::find(RegClass(oid)).unwrap()
+}
+
+pub fn now_plus(interval: &str) -> TimestampWithTimeZone {
+    spi::scalar("SELECT clock_timestamp() + $1::interval", &[interval.into()]).unwrap()
 }

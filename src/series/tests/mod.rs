@@ -7,4 +7,5 @@ mod helpers;
 mod ingest;
 mod lines;
 mod queries;
+mod retention;
 mod rights;

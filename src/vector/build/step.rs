@@ -108,12 +108,15 @@ fn create(vector: &VectorStore, plan: &Plan, name: &str) -> Statement {
         sql: plan.definition.create(vector, name, true),
         in_transaction: plan.definition.create(vector, name, false),
         settings,
-        progress: Progress {
+        progress: Some(Progress {
             subject: names::qualified(&vector.relation().schema, name),
             #[expect(clippy::cast_possible_truncation, reason = "a size")]
             rows: plan.rows as i64,
             ..Progress::default()
-        },
+        }),
+        waits: false,
+        last: false,
+        done: None,
     }
 }
 
@@ -124,7 +127,10 @@ pub fn drop(schema: &str, name: &str) -> Statement {
         sql: format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"),
         in_transaction: format!("DROP INDEX IF EXISTS {index}"),
         settings: vec![],
-        progress: Progress { subject: format!("dropped {index}"), ..Progress::default() },
+        progress: Some(Progress { subject: format!("dropped {index}"), ..Progress::default() }),
+        waits: false,
+        last: false,
+        done: None,
     }
 }
 

@@ -3,7 +3,9 @@
 use lake_server_tests::stores::{make_due, outcomes};
 use lake_server_tests::{Cluster, Options, SOON, lacks, poll};
 use postgres::Client;
+use postgres::fallible_iterator::FallibleIterator;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
     let cluster = Cluster::start(Options::preloaded());
@@ -124,18 +126,145 @@ fn a_reader_of_an_old_chunk_delays_retention_and_nobody_waits_behind_it() {
     let mut reader = CLUSTER.connect("locked", "postgres");
     let mut reading = reader.transaction().unwrap();
     reading.query("SELECT * FROM app.metrics", &[]).unwrap();
+    let before = chunks(&mut db);
+    db.batch_execute("LISTEN lake_jobs").unwrap();
     db.batch_execute(
         "SET ROLE alice; SELECT lake.series_set_retention('app.metrics', '10 days'); RESET ROLE",
     )
     .unwrap();
     let retention = job(&mut db, "retention");
-    poll(SOON, "the job to give way", || outcomes(&mut db, retention) == ["failure"]);
-    let code: String = db
-        .query_one("SELECT sqlstate FROM lake.job_runs WHERE job_id = $1", &[&retention])
+    // While it waits for the reader, others read and write; none of them fails or waits for it.
+    poll(SOON, "the job to give way", || {
+        db.batch_execute(
+            "SET lock_timeout = '2s';
+             SELECT count(*) FROM app.metrics;
+             INSERT INTO app.metrics SELECT clock_timestamp(), series_id, 1 FROM app.metrics_series",
+        )
+        .unwrap();
+        outcomes(&mut db, retention) == ["failure"]
+    });
+    let run = db
+        .query_one(
+            "SELECT sqlstate, lock_wait > interval '5 seconds' FROM lake.job_runs WHERE job_id = $1",
+            &[&retention],
+        )
+        .unwrap();
+    assert_eq!(run.get::<_, String>(0), "55P03");
+    assert!(run.get::<_, bool>(1), "the wait is on record");
+
+    let heard = db
+        .notifications()
+        .timeout_iter(SOON)
+        .next()
         .unwrap()
-        .get(0);
-    assert_eq!(code, "55P03");
+        .expect("a notification of the failure");
+    assert_eq!(heard.channel(), "lake_jobs");
+    let text = heard.payload().to_owned();
+    let told: Vec<Option<String>> = {
+        let row = db
+            .query_one(
+                "SELECT p ->> 'job', p ->> 'store', p ->> 'action', p ->> 'sqlstate', p ->> 'message' \
+                 FROM (SELECT $1::text::json AS p) p",
+                &[&text],
+            )
+            .unwrap();
+        (0..5).map(|i| row.get(i)).collect()
+    };
+    assert_eq!(told[0].as_deref(), Some(retention.to_string().as_str()));
+    assert_eq!(told[1].as_deref(), Some("app.metrics"));
+    assert_eq!(told[2].as_deref(), Some("retention"));
+    assert_eq!(told[3].as_deref(), Some("55P03"));
+    assert!(told[4].as_deref().is_some_and(|m| m.contains("lock timeout")), "{told:?}");
+
+    // The chunk is on its way out: the next run finishes what this one had to leave.
+    let pending = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending";
+    assert_eq!(db.query_one(pending, &[]).unwrap().get::<_, i64>(0), 1);
     reading.commit().unwrap();
     make_due(&mut db, retention);
     poll(SOON, "a good run", || outcomes(&mut db, retention)[0] == "success");
+    assert_eq!(db.query_one(pending, &[]).unwrap().get::<_, i64>(0), 0);
+    let steps: i64 = db
+        .query_one(
+            "SELECT steps FROM lake.job_runs WHERE job_id = $1 ORDER BY run_id DESC LIMIT 1",
+            &[&retention],
+        )
+        .unwrap()
+        .get(0);
+    assert_eq!(steps, (before.len() - chunks(&mut db).len()) as i64);
+    assert!(steps >= 29);
+    let left: i64 = db
+        .query_one(
+            "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname ~ '^metrics_p'",
+            &[],
+        )
+        .unwrap()
+        .get(0);
+    assert_eq!(left, chunks(&mut db).len() as i64, "nothing that was detached is left");
+}
+
+/// Readers and writers at work while chunks go one after the other: no statement of theirs fails, and the
+/// worker never holds a lock on the table that they would have to wait for.
+#[test]
+fn chunks_go_under_readers_and_writers() {
+    CLUSTER.create_database("busy", &["lake_stores"]);
+    let mut db = CLUSTER.connect("busy", "postgres");
+    db.batch_execute(
+        "SELECT lake.series_create('m', '1 hour', 'native');
+         SELECT lake.series_ingest('m', array_agg(now() - n * interval '1 hour'), array_agg('cpu'::text), NULL, array_agg(n::float8))
+         FROM generate_series(0, 60) n",
+    )
+    .unwrap();
+    let before = chunks(&mut db).len();
+    let stop = AtomicBool::new(false);
+    let statements = AtomicU64::new(0);
+    let at_work = |sql: &str| {
+        let mut client = CLUSTER.connect("busy", "postgres");
+        while !stop.load(Ordering::Relaxed) {
+            client.batch_execute(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+            statements.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        for sql in [
+            "SELECT count(*), max(ts) FROM m",
+            "SELECT * FROM lake.series_query('m', 'cpu', from_ts => now() - interval '2 hours')",
+            "SELECT lake.series_ingest('m', ARRAY[clock_timestamp()], ARRAY['cpu'], NULL, ARRAY[1.0])",
+            "INSERT INTO m SELECT clock_timestamp(), series_id, 1 FROM m_series ON CONFLICT DO NOTHING",
+        ] {
+            scope.spawn(move || at_work(sql));
+        }
+        db.batch_execute("SELECT lake.series_set_retention('m', '20 hours')").unwrap();
+        let retention = job(&mut db, "retention");
+        let strong = "SELECT string_agg(DISTINCT l.mode, ' ') FROM pg_locks l \
+                      JOIN pg_stat_activity a USING (pid) \
+                      WHERE l.relation = 'm'::regclass AND a.backend_type LIKE 'lake_stores%' \
+                        AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')";
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            poll(SOON * 4, "the chunks to go", || {
+                let held: Option<String> = db.query_one(strong, &[]).unwrap().get(0);
+                assert_eq!(held, None, "a lock that others wait for");
+                let failed = outcomes(&mut db, retention).contains(&"failure".to_owned());
+                assert!(!failed, "{}", CLUSTER.log());
+                chunks(&mut db).len() <= before - 30
+            })
+        }));
+        stop.store(true, Ordering::Relaxed);
+        if let Err(panic) = outcome {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    assert!(statements.load(Ordering::Relaxed) > 100);
+}
+
+#[test]
+fn the_table_of_chunks_has_statistics() {
+    let mut db = store("statistics", "native");
+    let make = job(&mut db, "make_chunks");
+    make_due(&mut db, make);
+    poll(SOON, "statistics of the whole table", || {
+        db.query_one("SELECT reltuples FROM pg_class WHERE oid = 'app.metrics'::regclass", &[])
+            .unwrap()
+            .get::<_, f32>(0)
+            >= 41.0
+    });
 }

@@ -1,0 +1,27 @@
+//! What `lake.health()` says of series stores.
+
+use crate::common::health::{Check, INFO, WARNING};
+
+pub const CHECKS: [Check; 2] = [
+    Check {
+        severity: WARNING,
+        sql: "SELECT c.oid::regclass::text, \
+                  format('retention of %s has detached this chunk, and its process ended before it was dropped', d.relid), \
+                  c.oid::regclass::text \
+              FROM _lake.series_dropping d JOIN pg_class c ON c.oid = d.chunk \
+              WHERE NOT d.detached AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = d.chunk)",
+        remedy: "DROP TABLE {}; or keep it, as a table of its own.",
+    },
+    Check {
+        severity: INFO,
+        sql: "SELECT s.relid::text, \
+                  format('%s chunks are due to go and can''t: %s', count(*), min(p.blocked_by)), \
+                  quote_literal(s.relid::text) \
+              FROM _lake.store s, LATERAL lake.series_plan_retention(s.relid) p \
+              WHERE s.kind = 'series' AND p.blocked_by IS NOT NULL \
+                AND (s.engine = 'native' OR EXISTS (SELECT FROM pg_extension WHERE extname = s.engine)) \
+                AND EXISTS (SELECT FROM _lake.job j WHERE j.relid = s.relid AND j.action = 'retention') \
+              GROUP BY s.relid",
+        remedy: "SELECT chunk, reason, blocked_by FROM lake.series_plan_retention({}) WHERE blocked_by IS NOT NULL;",
+    },
+];
