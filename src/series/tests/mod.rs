@@ -8,3 +8,5 @@ mod ingest;
 mod lines;
 mod queries;
 mod rights;
+mod values;
+mod writing;
