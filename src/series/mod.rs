@@ -1,19 +1,20 @@
 //! Time-series stores: metric stores of `(ts, series_id, value)` with one table of series beside
 //! them, and adopted tables of any shape, cut into chunks by time.
 //!
-//! - [`api`], [`ingest_api`], [`query_api`] — the SQL functions, thin.
+//! - [`api`], [`ingest_api`], [`query_api`], [`plot_api`] — the SQL functions, thin.
 //! - [`create`], [`options`], [`metric`] — making and adopting stores; what a store and a metric allow.
 //! - [`backend`] — what the two engines have in common; [`native`] for declarative partitions,
 //!   [`hypertable`] for TimescaleDB.
 //! - [`points`], [`lines`], [`ingest`], [`resolve`], [`ids`] — from what was sent to rows.
-//! - [`query`] — buckets, aggregates, fills, last values.
+//! - [`query`] — buckets, aggregates, fills, last values; [`plot`] — the same as a chart.
 //! - [`retention`], [`jobs`] — which chunks go, which are made ahead, one step at a time.
-//! - [`zone`] — `lake.bucket`; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
+//! - [`zone`] — `lake.bucket`; [`mod@gapfill`] — `lake.gapfill` and the window functions beside it; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
 
 mod aggregates;
 mod api;
 mod backend;
 mod create;
+mod gapfill;
 mod hypertable;
 mod ids;
 mod ingest;
@@ -23,6 +24,8 @@ mod lines;
 mod metric;
 mod native;
 mod options;
+mod plot;
+mod plot_api;
 mod points;
 mod query;
 mod query_api;

@@ -3,10 +3,13 @@
 mod aggregates;
 mod buckets;
 mod chunks;
+mod gapfill;
 mod helpers;
 mod ingest;
 mod lines;
+mod plot;
 mod queries;
+mod random;
 mod rights;
 mod values;
 mod writing;
