@@ -1,68 +1,118 @@
-"""Ingest of a fleet's metrics: binary COPY into the same kind of table against lake.series_ingest.
+"""Ingest of a fleet's metrics: binary COPY and inserts by hand against lake.series_ingest and line protocol.
 
-Data: 200 hosts × 1,000 points a second apart, in batches of 20,000, into a fresh native store; COPY has
-the series ids already and writes to a table with the same columns, key and partitions.
+Two shapes, both in batches of 20,000 points: 200 hosts × 1,000 points a second apart (each series comes a hundred
+times in a batch), and 20,000 hosts × 10 points (each comes once). Everything goes into a table with the same
+columns, the same key and one chunk, which is new in each round; what isn't lake_stores has the series ids already.
 """
 
 import asyncio
 import datetime
 
-from common import connect, table, timed
+from common import connect, table
+from series_common import START, best_of, engines, raw_table, store
 
-HOSTS, POINTS, BATCH, ROUNDS = 200, 1000, 20_000, 3
-START = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+BATCH, ROUNDS = 20_000, 3
+NANOSECONDS = 1_000_000_000
+SHAPES = {"200 series × 1,000 points": (200, 1000), "20,000 series × 10 points": (20_000, 10)}
+INSERT = "INSERT INTO raw (ts, series_id, value)"
+IGNORE = "ON CONFLICT (series_id, ts) DO NOTHING"
 
 
-def batches() -> list[list[tuple]]:
+def batches(hosts: int, points: int) -> list[list[tuple]]:
     rows = [
         (START + datetime.timedelta(seconds=second), host, float((host * 31 + second) % 100))
-        for second in range(POINTS)
-        for host in range(HOSTS)
+        for second in range(points)
+        for host in range(hosts)
     ]
     return [rows[i : i + BATCH] for i in range(0, len(rows), BATCH)]
 
 
-async def copy(connection, name: str, data) -> None:
-    for batch in data:
-        await connection.copy_records_to_table(
-            name, records=batch, columns=["ts", "series_id", "value"]
-        )
+def as_lines(batch: list[tuple]) -> str:
+    epoch = int(START.timestamp())
+    return "\n".join(
+        f"cpu,host=h{host} value={value} {(epoch + (ts - START).seconds) * NANOSECONDS}"
+        for ts, host, value in batch
+    )
 
 
-async def ingest(connection, name: str, data) -> None:
-    for ts, metric, tags, value in data:
+def contenders(connection, engine: str, raw: list[list[tuple]]) -> dict:
+    columns = [list(map(list, zip(*batch))) for batch in raw]
+    named = [
+        (ts, ["cpu"] * len(ts), [f'{{"host": "h{host}"}}' for host in hosts], values)
+        for ts, hosts, values in columns
+    ]
+    lines = [as_lines(batch) for batch in raw]
+    # As many rows in a statement as a client would send; parameters end at 65,535.
+    per = 1000
+    places = ", ".join(f"(${3 * i + 1}, ${3 * i + 2}, ${3 * i + 3})" for i in range(per))
+
+    async def fresh_table():
+        await raw_table(connection, "raw", engine)
+
+    async def fresh_store():
+        await store(connection, "store", engine)
+        # One point of each series, a second before the others: what isn't lake_stores has the ids already too.
+        hosts = sorted({row[1] for batch in raw for row in batch})
         await connection.execute(
-            "SELECT lake.series_ingest($1::text::regclass, $2::timestamptz[], $3::text[], "
-            "$4::jsonb[], $5::float8[])", name, ts, metric, tags, value,
+            "SELECT lake.series_ingest('store', array_fill($1::timestamptz, ARRAY[cardinality($2::text[])]), "
+            "array_fill('cpu'::text, ARRAY[cardinality($2)]), "
+            "(SELECT array_agg(jsonb_build_object('host', host)) FROM unnest($2) host), "
+            "array_fill(0::float8, ARRAY[cardinality($2)]))",
+            START - datetime.timedelta(seconds=1), [f"h{host}" for host in hosts],
         )
+
+    async def copy():
+        for batch in raw:
+            await connection.copy_records_to_table("raw", records=batch, columns=["ts", "series_id", "value"])
+
+    async def values():
+        statement = await connection.prepare(f"{INSERT} VALUES {places} {IGNORE}")
+        for batch in raw:
+            for at in range(0, len(batch), per):
+                await statement.fetch(*(cell for row in batch[at : at + per] for cell in row))
+
+    async def unnest():
+        for batch in columns:
+            await connection.execute(
+                f"{INSERT} SELECT * FROM unnest($1::timestamptz[], $2::int8[], $3::float8[]) {IGNORE}", *batch
+            )
+
+    async def arrays():
+        for batch in named:
+            await connection.execute(
+                "SELECT lake.series_ingest('store', $1::timestamptz[], $2::text[], $3::jsonb[], $4::float8[])",
+                *batch,
+            )
+
+    async def line_protocol():
+        for text in lines:
+            await connection.execute("SELECT lake.series_ingest_line_protocol('store', $1)", text)
+
+    return {
+        "binary COPY": (fresh_table, copy),
+        "INSERT … VALUES, 1,000 rows": (fresh_table, values),
+        "INSERT … unnest": (fresh_table, unnest),
+        "lake.series_ingest": (fresh_store, arrays),
+        "lake.series_ingest_line_protocol": (fresh_store, line_protocol),
+    }
 
 
 async def main() -> None:
     connection = await connect()
-    raw = batches()
-    named = [
-        ([r[0] for r in b], ["cpu"] * len(b), [f'{{"host": "h{r[1]}"}}' for r in b], [r[2] for r in b])
-        for b in raw
-    ]
-    rows = HOSTS * POINTS
-    best = {"binary COPY": float("inf"), "lake.series_ingest": float("inf")}
-    for turn in range(ROUNDS):
-        await connection.execute(
-            f"CREATE TABLE raw{turn} (ts timestamptz NOT NULL, series_id bigint NOT NULL, "
-            f"value float8 NOT NULL, PRIMARY KEY (series_id, ts)) PARTITION BY RANGE (ts); "
-            f"CREATE TABLE raw{turn}_p PARTITION OF raw{turn} FOR VALUES FROM ('2026-01-01') TO ('2026-01-02'); "
-            f"SELECT lake.series_create('store{turn}', engine => 'native')"
-        )
-        elapsed, _ = await timed(lambda: copy(connection, f"raw{turn}", raw))
-        best["binary COPY"] = min(best["binary COPY"], elapsed)
-        elapsed, _ = await timed(lambda: ingest(connection, f"store{turn}", named))
-        best["lake.series_ingest"] = min(best["lake.series_ingest"], elapsed)
-    base = best["binary COPY"]
-    table(
-        f"Ingest of {rows:,} points, native partitions",
-        ["path", "rows/s", "against COPY"],
-        [[name, f"{rows / ms * 1000:,.0f}", f"{base / ms:.2f} ×"] for name, ms in best.items()],
-    )
+    for engine in await engines(connection):
+        for shape, (hosts, points) in SHAPES.items():
+            rows = hosts * points
+            best = await best_of(connection, contenders(connection, engine, batches(hosts, points)), ROUNDS)
+            clock, cpu = best["binary COPY"]
+            table(
+                f"Ingest, {shape}, {engine}",
+                ["path", "rows/s", "against COPY", "rows/s of server CPU", "against COPY"],
+                [
+                    [name, f"{rows / ms * 1000:,.0f}", f"{clock / ms:.2f} ×",
+                     f"{rows / server * 1000:,.0f}", f"{cpu / server:.2f} ×"]
+                    for name, (ms, server) in best.items()
+                ],
+            )
     await connection.close()
 
 

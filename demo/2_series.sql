@@ -29,6 +29,18 @@ SELECT ts::date AS week, round(value::numeric, 2) AS ppm
 FROM lake.series_query('air', 'co2_ppm', from_ts => '1958-05-01', to_ts => '1958-07-12', bucket => '7 days', fill => 'linear');
 
 \set ECHO none
+\getenv run RUN
+\set picture :run '/demo-co2.svg'
+\pset format unaligned
+\pset tuples_only on
+\o :picture
+SELECT lake.series_plot('air', 'co2_ppm', bucket => '7 days', title => 'CO2 at Mauna Loa (ppm)', width => 900);
+\o
+\pset tuples_only off
+\pset format aligned
+\echo '-- lake.series_plot: a chart of all of it, with its gaps, is in' :picture
+\echo
+
 CREATE TEMP TABLE measured AS
 SELECT host, ts,
        50 + 30 * sin(extract(epoch FROM ts) / 13751 + host) + 10 * sin(extract(epoch FROM ts) / 613 * (1 + host % 3)) AS cpu

@@ -2,13 +2,17 @@
 //! is the measurement with the field's key after an underscore, or the measurement alone where the key
 //! is `value`, as Telegraf names metrics for Prometheus.
 
-use super::points::{Batch, Fault, Interner, Point, check_size, checked_series, number, time_text};
+use super::points::{
+    Batch, Description, Fault, Interner, Point, Source, check_size, number, time_text,
+};
+use crate::catalog::Store;
 use crate::error::{Error, Result};
 use crate::series::time;
 use crate::spi;
 use lake_chunks::Micros;
 use lake_lines::{Line, Precision, Value as FieldValue};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// What becomes of fields whose value is a text, which a metric store can't hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,12 +68,14 @@ pub fn rejected(payload: &Value) -> Option<(&str, Precision)> {
 #[derive(Clone, Copy)]
 struct Sent<'a> {
     line: &'a str,
-    field: Option<usize>,
+    field: Option<u32>,
 }
 
 /// The points of all lines. A line that can't be read is one fault.
-pub fn batch(text: &str, reading: Reading) -> Result<Batch<'_>> {
-    let mut interner: Interner<(String, Vec<(String, String)>)> = Interner::default();
+pub fn batch<'a>(store: &Store, text: &'a str, reading: Reading) -> Result<Batch<'a>> {
+    // What comes before the fields, and the key of the field: as they were sent, so that most points
+    // find their series without anything being made.
+    let mut interner: Interner<'a, (&'a str, Cow<'a, str>)> = Interner::new(store);
     let (mut points, mut faults) = (vec![], vec![]);
     let (mut sent, mut numbers) = (vec![], vec![]);
     for numbered in lake_lines::read(text) {
@@ -80,7 +86,7 @@ pub fn batch(text: &str, reading: Reading) -> Result<Batch<'_>> {
             numbers.push(numbered.number);
             sent.len() as u32
         };
-        let line = match &numbered.line {
+        let line = match numbered.line {
             Ok(line) => line,
             Err(fault) => {
                 let fault = Fault { code: "bad_line", message: fault.to_string(), pointer: None };
@@ -88,16 +94,18 @@ pub fn batch(text: &str, reading: Reading) -> Result<Batch<'_>> {
                 continue;
             }
         };
-        let ts = instant(line, reading);
+        let ts = instant(&line, reading);
         for (index, (key, value)) in line.fields.iter().enumerate() {
             if matches!(value, FieldValue::Text(_)) && reading.text_fields == TextFields::Skip {
                 continue;
             }
-            let ordinal = place(Some(index));
+            let ordinal = place(Some(index as u32));
             let taken = ts.clone().and_then(|ts| {
                 let value = number_of(key, value)?;
-                let series = interner.intern(identity(line, key), || {
-                    checked_series(&metric(line, key), Value::Object(tags(line)))
+                let series = interner.intern((line.series, key.clone()), || Description {
+                    metric: metric(&line, key),
+                    source: Source::Line(line.series),
+                    key: session_key(line.series, key),
                 })?;
                 Ok(Point { ordinal, series, ts, value })
             });
@@ -110,6 +118,13 @@ pub fn batch(text: &str, reading: Reading) -> Result<Batch<'_>> {
     check_size(sent.len())?;
     let payload = move |ordinal: u32| payload(sent[ordinal as usize - 1], reading);
     Ok(Batch::from_lines(interner, points, faults, numbers, payload))
+}
+
+/// What the session knows the series of a field by. The key of a field can't be told from the end of
+/// the tags but by the NUL, which neither has.
+fn session_key(series: &str, key: &str) -> Box<[u8]> {
+    let parts: [&[u8]; 4] = [b"l", series.as_bytes(), &[0], key.as_bytes()];
+    parts.concat().into_boxed_slice()
 }
 
 /// The instant of a line's points.
@@ -152,13 +167,10 @@ fn metric(line: &Line<'_>, key: &str) -> String {
     }
 }
 
-fn tags(line: &Line<'_>) -> Map<String, Value> {
-    line.tags.iter().map(|(key, value)| (key.to_string(), json!(value))).collect()
-}
-
-fn identity(line: &Line<'_>, key: &str) -> (String, Vec<(String, String)>) {
-    let tags = line.tags.iter().map(|(key, value)| (key.to_string(), value.to_string()));
-    (metric(line, key), tags.collect())
+/// The tags of what a line begins with, in one order whatever order they came in.
+pub fn tags(series: &str) -> Map<String, Value> {
+    let tags = lake_lines::tags(series);
+    tags.into_iter().map(|(key, value)| (key.into_owned(), json!(value))).collect()
 }
 
 /// A point as JSON, in the form of `series_ingest`; a line that can't be read as it was sent.
@@ -167,7 +179,7 @@ fn payload(sent: Sent<'_>, reading: Reading) -> Value {
     let (Some(line), Some(field)) = (line, sent.field) else {
         return json!({ "line": sent.line, "precision": reading.precision.as_str() });
     };
-    let (key, value) = &line.fields[field];
+    let (key, value) = &line.fields[field as usize];
     let ts = match (instant(&line, reading), line.timestamp) {
         (Ok(ts), _) => json!(time_text(ts)),
         (Err(_), timestamp) => json!(timestamp),
@@ -176,5 +188,5 @@ fn payload(sent: Sent<'_>, reading: Reading) -> Value {
         FieldValue::Text(text) => json!(text),
         other => other.as_f64().map_or(Value::Null, number),
     };
-    json!({ "ts": ts, "metric": metric(&line, key), "tags": tags(&line), "value": value })
+    json!({ "ts": ts, "metric": metric(&line, key), "tags": tags(line.series), "value": value })
 }

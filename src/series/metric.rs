@@ -89,6 +89,14 @@ pub fn define(store: &Store, definition: Definition<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The unit that a metric was defined with.
+pub fn unit(store: &Store, metric: &str) -> Result<Option<String>> {
+    spi::cached_one(
+        "SELECT unit FROM _lake.metric WHERE relid = $1::pg_catalog.regclass AND metric = $2",
+        &[store.oid().into(), metric.into()],
+    )
+}
+
 /// What points of a defined metric are held to.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {

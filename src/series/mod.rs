@@ -1,30 +1,36 @@
 //! Time-series stores: metric stores of `(ts, series_id, value)` with one table of series beside
 //! them, and adopted tables of any shape, cut into chunks by time.
 //!
-//! - [`api`] — the SQL functions, thin.
+//! - [`api`], [`ingest_api`], [`query_api`], [`plot_api`] — the SQL functions, thin.
 //! - [`create`], [`options`], [`metric`] — making and adopting stores; what a store and a metric allow.
 //! - [`backend`] — what the two engines have in common; [`native`] for declarative partitions,
 //!   [`hypertable`] for TimescaleDB.
-//! - [`points`], [`lines`], [`ingest`], [`resolve`] — from what was sent to rows.
-//! - [`query`] — buckets, aggregates, fills, last values.
+//! - [`points`], [`lines`], [`ingest`], [`resolve`], [`ids`] — from what was sent to rows.
+//! - [`query`] — buckets, aggregates, fills, last values; [`plot`] — the same as a chart.
 //! - [`retention`], [`jobs`], [`lifecycle_api`] — which chunks go, which are made ahead, one step at a time.
-//! - [`zone`] — `lake.bucket`; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
+//! - [`zone`] — `lake.bucket`; [`mod@gapfill`] — `lake.gapfill` and the window functions beside it; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
 
 mod aggregates;
 mod api;
 mod backend;
 mod create;
+mod gapfill;
 pub mod health;
 mod hypertable;
+mod ids;
 mod ingest;
+mod ingest_api;
 pub mod jobs;
 mod lifecycle_api;
 mod lines;
 mod metric;
 mod native;
 mod options;
+mod plot;
+mod plot_api;
 mod points;
 mod query;
+mod query_api;
 mod raw_json;
 mod resolve;
 mod retention;
@@ -45,17 +51,17 @@ extension_sql_file!(
     name = "series_sql",
     requires = [
         "catalog",
-        api::bucket,
+        query_api::bucket,
         api::chunks,
         api::series_adopt,
         api::series_create,
         api::series_define_metric,
-        api::series_ingest,
-        api::series_ingest_json,
-        api::series_ingest_line_protocol,
-        api::series_latest,
+        ingest_api::series_ingest,
+        ingest_api::series_ingest_json,
+        ingest_api::series_ingest_line_protocol,
+        query_api::series_latest,
         api::series_plan_retention,
-        api::series_query,
+        query_api::series_query,
         api::series_set_options,
         api::series_set_retention,
     ]
@@ -77,13 +83,13 @@ pub fn replay(store: &Store, payloads: &[String]) -> Result<Replayed> {
         pgrx::check_for_interrupts!();
         let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
         if let Some((line, precision)) = lines::rejected(&value) {
-            ingest(lines::batch(line, lines::Reading::now(precision)?)?)?;
+            ingest(lines::batch(store, line, lines::Reading::now(precision)?)?)?;
         } else {
             points.push(value);
         }
     }
     if !points.is_empty() {
-        ingest(points::Batch::from_json(points)?)?;
+        ingest(points::Batch::from_json(store, points)?)?;
     }
     Ok(replayed)
 }

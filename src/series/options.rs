@@ -3,6 +3,7 @@
 use crate::catalog::{Store, StoreKind};
 use crate::error::{Error, Result};
 use crate::regclass::RegClass;
+use crate::series::points::Checks;
 use crate::spi;
 use pgrx::datum::Interval;
 use serde_json::{Map, Value, json};
@@ -15,7 +16,8 @@ const MAX_PAST: &str = "50 years";
 const CHUNKS_AHEAD: u32 = 3;
 
 /// Options that a user may set, each with a value of its type or null.
-const KNOWN: [&str; 5] = ["max_future", "max_past", "max_series", "strict", "chunks_ahead"];
+const KNOWN: [&str; 6] =
+    ["max_future", "max_past", "max_series", "strict", "allow_non_finite", "chunks_ahead"];
 
 /// The options of a new store: the defaults, overlaid with what the caller gave.
 pub fn checked(given: Option<&Value>) -> Result<Map<String, Value>> {
@@ -24,6 +26,7 @@ pub fn checked(given: Option<&Value>) -> Result<Map<String, Value>> {
     options.insert("max_past".into(), json!(MAX_PAST));
     options.insert("max_series".into(), Value::Null);
     options.insert("strict".into(), json!(false));
+    options.insert("allow_non_finite".into(), json!(false));
     options.insert("chunks_ahead".into(), json!(CHUNKS_AHEAD));
     overlay(&mut options, given)?;
     Ok(options)
@@ -48,7 +51,7 @@ pub fn overlay(options: &mut Map<String, Value>, given: Option<&Value>) -> Resul
                 _ => false,
             },
             "max_series" => value.is_null() || value.as_i64().is_some_and(|n| n > 0),
-            "strict" => value.is_boolean(),
+            "strict" | "allow_non_finite" => value.is_boolean(),
             "chunks_ahead" => value.as_u64().is_some_and(|n| n <= 1_000),
             _ => {
                 return Err(Error::invalid_parameter(format!("unknown option \"{key}\""))
@@ -62,7 +65,7 @@ pub fn overlay(options: &mut Map<String, Value>, given: Option<&Value>) -> Resul
                         "It is an interval such as \"1 day\", or null for no limit."
                     }
                     "max_series" => "It is a positive number, or null for no limit.",
-                    "strict" => "It is true or false.",
+                    "strict" | "allow_non_finite" => "It is true or false.",
                     _ => "It is a number from 0 to 1000.",
                 }));
         }
@@ -119,6 +122,12 @@ pub fn chunks_ahead(store: &Store) -> u32 {
 
 pub fn strict(store: &Store) -> bool {
     store.options.get("strict").and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// What the store leaves open of a value.
+pub fn checks(store: &Store) -> Checks {
+    let allowed = store.options.get("allow_non_finite").and_then(Value::as_bool);
+    Checks { non_finite: allowed.unwrap_or(false) }
 }
 
 pub fn max_series(store: &Store) -> Option<i64> {

@@ -6,6 +6,7 @@
 use crate::catalog::Store;
 use crate::error::{Error, Result};
 use crate::names::Relation;
+use crate::series::ids::{self, Seen};
 use crate::series::points::Series;
 use crate::spi;
 use pgrx::JsonB;
@@ -20,29 +21,37 @@ pub fn series_table(store: &Store) -> Result<Relation> {
     Relation::by_oid(oid)
 }
 
-/// The ids of those of `series` that are there, by position.
-pub fn known(table: &Relation, series: &[&Series]) -> Result<HashMap<usize, i64>> {
+/// The ids of those of `series` that are there, by position. The session remembers them.
+pub fn known(table: &Relation, series: &[&Series<'_>]) -> Result<Vec<(usize, i64)>> {
     if series.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(vec![]);
     }
     let (metrics, tags) = columns(series);
     let found = spi::cached_rows(
         &format!(
-            "SELECT u.position, s.series_id \
+            "SELECT u.position, s.series_id, s.ctid, s.xmin::pg_catalog.text::pg_catalog.int8 \
              FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.jsonb[])) \
                   WITH ORDINALITY AS u(metric, tags, position) \
              JOIN {table} s ON s.metric = u.metric AND s.tags = u.tags"
         ),
         &[metrics.into(), tags.into()],
-        |row| Ok((spi::need::<i64>(row, 1)?, spi::need::<i64>(row, 2)?)),
+        |row| {
+            let position = spi::need::<i64>(row, 1)? as usize - 1;
+            let (id, place) = (spi::need(row, 2)?, spi::need(row, 3)?);
+            Ok((position, Seen { id, place, written_by: spi::need(row, 4)? }))
+        },
     )?;
-    Ok(found.into_iter().map(|(position, id)| (position as usize - 1, id)).collect())
+    let ids = found.into_iter().map(|(position, seen)| {
+        ids::remember(table.oid, series[position], seen);
+        (position, seen.id)
+    });
+    Ok(ids.collect())
 }
 
 /// Makes what is not there. What another session makes at the same time is waited for.
-pub fn make(table: &Relation, series: &[&Series]) -> Result<HashMap<usize, i64>> {
+pub fn make(table: &Relation, series: &[&Series<'_>]) -> Result<Vec<(usize, i64)>> {
     if series.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(vec![]);
     }
     let (metrics, tags) = columns(series);
     spi::cached_execute(
@@ -80,9 +89,9 @@ pub fn count_all(table: &Relation) -> Result<i64> {
     Ok(spi::cached_one(&format!("SELECT pg_catalog.count(*) FROM {table}"), &[])?.unwrap_or(0))
 }
 
-fn columns(series: &[&Series]) -> (Vec<String>, Vec<JsonB>) {
+fn columns(series: &[&Series<'_>]) -> (Vec<String>, Vec<JsonB>) {
     (
         series.iter().map(|s| s.metric.clone()).collect(),
-        series.iter().map(|s| JsonB(Value::Object(s.tags.clone()))).collect(),
+        series.iter().map(|s| JsonB(Value::Object(s.tags().clone()))).collect(),
     )
 }

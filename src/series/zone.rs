@@ -51,7 +51,7 @@ pub fn buckets(
     width: &Interval,
     zone: Zone,
     origin: Option<Micros>,
-) -> Result<Buckets<impl Fn(Micros) -> Micros>> {
+) -> Result<Buckets<impl Fn(Micros) -> Micros + use<>>> {
     Width::new(width.months(), width.days(), width.micros())
         .and_then(|width| Buckets::new(width, origin, move |instant| zone.offset_at(instant)))
         .map_err(|error| {
@@ -64,6 +64,15 @@ pub fn buckets(
         })
 }
 
+/// 22023 for an origin that is infinite.
+pub fn finite_origin(origin: Option<TimestampWithTimeZone>) -> Result<Option<Micros>> {
+    let origin = origin.map(time::from_pg);
+    if origin.is_some_and(|origin| !time::is_finite(origin)) {
+        return Err(Error::invalid_parameter("the origin of buckets must be a finite time"));
+    }
+    Ok(origin)
+}
+
 /// The start of the bucket that holds `ts`; an infinity is its own.
 pub fn bucket(
     width: &Interval,
@@ -73,10 +82,6 @@ pub fn bucket(
 ) -> Result<TimestampWithTimeZone> {
     let instant = time::from_pg(ts);
     let zone = timezone.map_or_else(|| Ok(Zone::session()), Zone::named)?;
-    let origin = origin.map(time::from_pg);
-    if origin.is_some_and(|o| !time::is_finite(o)) {
-        return Err(Error::invalid_parameter("the origin of buckets must be a finite time"));
-    }
-    let buckets = buckets(width, zone, origin)?;
+    let buckets = buckets(width, zone, finite_origin(origin)?)?;
     if time::is_finite(instant) { time::to_pg(buckets.start(instant)) } else { Ok(ts) }
 }

@@ -61,6 +61,22 @@ pub fn fill(
     out
 }
 
+/// What the straight line between two points has at a time; the first where both are of the same time.
+/// `None` for a time that isn't between them.
+pub fn between(before: (Micros, f64), after: (Micros, f64), at: Micros) -> Option<f64> {
+    let ((t0, v0), (t1, v1)) = (before, after);
+    if !(t0.min(t1)..=t0.max(t1)).contains(&at) {
+        return None;
+    }
+    if t0 == t1 {
+        return Some(v0);
+    }
+    // Instants at both ends of time are further apart than an i64 can say.
+    let share = (i128::from(at) - i128::from(t0)) as f64 / (i128::from(t1) - i128::from(t0)) as f64;
+    // Weighted, not v0 + share * (v1 - v0): the difference of two huge values overflows.
+    Some(v0 * (1.0 - share) + v1 * share)
+}
+
 fn interpolate(rows: &mut [(Micros, Option<f64>)]) {
     let mut left: Option<usize> = None;
     for right in 0..rows.len() {
@@ -69,9 +85,7 @@ fn interpolate(rows: &mut [(Micros, Option<f64>)]) {
             && let (t0, Some(v0)) = rows[left]
         {
             for row in &mut rows[left + 1..right] {
-                let share = (row.0 - t0) as f64 / (t1 - t0) as f64;
-                // Weighted, not v0 + share * (v1 - v0): the difference of two huge values overflows.
-                row.1 = Some(v0 * (1.0 - share) + v1 * share);
+                row.1 = between((t0, v0), (t1, v1), row.0);
             }
         }
         left = Some(right);

@@ -10,7 +10,7 @@
 mod line;
 mod precision;
 
-pub use line::{Line, Value};
+pub use line::{Line, Tags, Value};
 pub use precision::Precision;
 use std::borrow::Cow;
 
@@ -98,6 +98,12 @@ pub fn read(text: &str) -> impl Iterator<Item = Numbered<'_>> {
         }
         None
     })
+}
+
+/// The tags of what a line begins with ([`Line::series`]); none of what isn't that.
+pub fn tags(series: &str) -> Tags<'_> {
+    let mut at = line::Cursor { text: series, at: 0 };
+    at.series().map_or_else(|_| vec![], |(_, tags)| tags)
 }
 
 /// Takes backslashes away before the characters in `special`.

@@ -6,8 +6,10 @@ use std::borrow::Cow;
 /// What a line says. Keys are in the order in which they came.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line<'a> {
+    /// Measurement and tags as they were sent: what [`tags`](crate::tags) takes.
+    pub series: &'a str,
     pub measurement: Cow<'a, str>,
-    pub tags: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pub tags: Tags<'a>,
     pub fields: Vec<(Cow<'a, str>, Value<'a>)>,
     pub timestamp: Option<i64>,
 }
@@ -42,28 +44,17 @@ impl Value<'_> {
 /// What is wrong, and at which byte.
 type Wrong = (Problem, usize);
 
+/// Key and value of each tag.
+pub type Tags<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
 /// Reads the line at the beginning of `text`; returns it with its length in bytes. The line break
 /// isn't part of it.
 pub(crate) fn parse(text: &str) -> Result<(Line<'_>, usize), Wrong> {
     let mut at = Cursor { text, at: 0 };
     at.spaces();
-    let measurement = at.until(&[',', ' ']);
-    if measurement.is_empty() {
-        return Err((Problem::NoMeasurement, at.at));
-    }
-    let measurement = unescape(measurement, &[',', ' ']);
-    let mut tags: Vec<(Cow<str>, Cow<str>)> = vec![];
-    while at.take(',') {
-        let (key, start) = at.key()?.ok_or((Problem::NoTagKey, at.at))?;
-        let value = at.until(&[',', ' ', '=']);
-        if value.is_empty() || at.peek() == Some('=') {
-            return Err((Problem::NoTagValue(key.into_owned()), at.at));
-        }
-        if tags.iter().any(|(known, _)| *known == key) {
-            return Err((Problem::TagTwice(key.into_owned()), start));
-        }
-        tags.push((key, unescape(value, SPECIAL)));
-    }
+    let start = at.at;
+    let (measurement, tags) = at.series()?;
+    let series = &text[start..at.at];
     if !at.spaces() {
         return Err((Problem::NoField, at.at));
     }
@@ -103,15 +94,15 @@ pub(crate) fn parse(text: &str) -> Result<(Line<'_>, usize), Wrong> {
         let word = at.until(&[' ']);
         return Err((Problem::BadTimestamp(short(word)), at.at));
     }
-    Ok((Line { measurement, tags, fields, timestamp }, at.at))
+    Ok((Line { series, measurement, tags, fields, timestamp }, at.at))
 }
 
 /// What a backslash takes its meaning from, in tags and field keys.
 const SPECIAL: &[char] = &[',', '=', ' '];
 
-struct Cursor<'a> {
-    text: &'a str,
-    at: usize,
+pub(crate) struct Cursor<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) at: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -155,6 +146,27 @@ impl<'a> Cursor<'a> {
         let length = if length == rest.len() && rest.ends_with('\r') { length - 1 } else { length };
         self.at += length;
         &rest[..length]
+    }
+
+    /// The measurement and the tags, up to the space before the fields.
+    pub(crate) fn series(&mut self) -> Result<(Cow<'a, str>, Tags<'a>), Wrong> {
+        let measurement = self.until(&[',', ' ']);
+        if measurement.is_empty() {
+            return Err((Problem::NoMeasurement, self.at));
+        }
+        let mut tags: Tags = vec![];
+        while self.take(',') {
+            let (key, start) = self.key()?.ok_or((Problem::NoTagKey, self.at))?;
+            let value = self.until(SPECIAL);
+            if value.is_empty() || self.peek() == Some('=') {
+                return Err((Problem::NoTagValue(key.into_owned()), self.at));
+            }
+            if tags.iter().any(|(known, _)| *known == key) {
+                return Err((Problem::TagTwice(key.into_owned()), start));
+            }
+            tags.push((key, unescape(value, SPECIAL)));
+        }
+        Ok((unescape(measurement, &[',', ' ']), tags))
     }
 
     /// `key=`, and where it began; `None` without a key.

@@ -3,9 +3,14 @@
 mod aggregates;
 mod buckets;
 mod chunks;
+mod gapfill;
 mod helpers;
 mod ingest;
 mod lines;
+mod plot;
 mod queries;
+mod random;
 mod retention;
 mod rights;
+mod values;
+mod writing;

@@ -139,11 +139,14 @@ fn create(vector: &VectorStore, index: &Kept, memory_kb: i32, rows: f64) -> Stat
         sql: index.create(vector, true),
         in_transaction: index.create(vector, false),
         settings,
-        progress: Progress {
+        progress: Some(Progress {
             subject: vector.relation().sibling(&index.name),
             #[expect(clippy::cast_possible_truncation, reason = "a size")]
             rows: rows as i64,
             ..Progress::default()
-        },
+        }),
+        waits: false,
+        last: false,
+        done: None,
     }
 }
