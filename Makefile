@@ -32,7 +32,7 @@ bench: setup ## measure against the raw engines (release build)
 	@scripts/bench
 
 bench-vector: setup ## measure vector search only (recall and latency)
-	@scripts/bench vector_search
+	@scripts/bench vector_search vector_more
 
 lint: setup ## formatting, clippy, shellcheck, rustdoc
 	@scripts/lint

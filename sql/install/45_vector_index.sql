@@ -35,8 +35,12 @@ SELECT s.relid AS store,
        i.indisvalid AND i.indisready AS valid,
        CASE
            WHEN p.phase IS NOT NULL THEN 'building'
+           -- Part by part.
+           WHEN t.relkind OPERATOR(pg_catalog.=) 'p' AND NOT i.indisvalid AND r.begun_at IS NOT NULL
+                AND EXISTS (SELECT FROM _lake.job j WHERE j.relid::pg_catalog.oid OPERATOR(pg_catalog.=) s.relid::pg_catalog.oid
+                                AND j.action OPERATOR(pg_catalog.=) 'build_index') THEN 'building'
            WHEN NOT (i.indisvalid AND i.indisready) THEN 'invalid'
-           WHEN i.indpred IS NOT NULL THEN 'partial'
+           WHEN i.indpred IS NOT NULL AND r.built_at IS NULL THEN 'partial'
            ELSE 'ready'
        END AS state,
        p.phase,
@@ -46,7 +50,11 @@ SELECT s.relid AS store,
                  ((pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) run.started_at)
                   OPERATOR(pg_catalog.*) (100.0 OPERATOR(pg_catalog./) progress.percent_done)::pg_catalog.float8)
        END AS estimated_end,
-       pg_catalog.pg_relation_size(i.indexrelid) AS bytes,
+       CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'I'
+            THEN (SELECT pg_catalog.sum(pg_catalog.pg_relation_size(part.relid))::pg_catalog.int8
+                  FROM pg_catalog.pg_partition_tree(i.indexrelid::pg_catalog.regclass) part WHERE part.isleaf)
+            ELSE pg_catalog.pg_relation_size(i.indexrelid)
+       END AS bytes,
        r.built_at,
        CASE WHEN r.built_at IS NOT NULL THEN r.rows::pg_catalog.int8 END AS rows_at_build,
        CASE WHEN r.built_at IS NOT NULL

@@ -212,6 +212,7 @@ static CHECKS: [Check; 9] = [
               SELECT x.indexrelid::regclass::text, \
                   format('an index on %s is invalid: it costs writes and serves nobody', x.indrelid::regclass), x.indexrelid::regclass::text \
               FROM pg_index x JOIN tree ON tree.oid = x.indrelid WHERE NOT x.indisvalid \
+              AND NOT EXISTS (SELECT FROM _lake.job j WHERE j.relid = x.indrelid AND j.action = 'build_index') \
               AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = x.indexrelid)",
         remedy: "DROP INDEX CONCURRENTLY {}; and build it again.",
     },

@@ -82,6 +82,9 @@ pub fn expression(
     let dimensions = vector.rules.dimensions;
     let engine: &Engine = &vector.engine;
     match quantization {
+        Quantization::None if vector.untyped => {
+            (format!("({column})::{}", vector.vector_type()), vector.metric().operator())
+        }
         Quantization::None => (column.to_owned(), vector.metric().operator()),
         Quantization::Halfvec => (
             format!("({column})::{}({dimensions})", engine.object("halfvec")),
@@ -116,7 +119,7 @@ impl VectorStore {
                         (SELECT pg_catalog.split_part(o, '=', 2)::pg_catalog.int4 \
                          FROM pg_catalog.unnest(c.reloptions) o WHERE o LIKE 'lists=%'), \
                         i.indkey[0], pg_catalog.pg_get_expr(i.indexprs, i.indrelid), \
-                        op.oprname::pg_catalog.text \
+                        op.oprname::pg_catalog.text, pg_catalog.pg_get_expr(i.indpred, i.indrelid) \
                  FROM pg_catalog.pg_index i \
                  JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -125,9 +128,9 @@ impl VectorStore {
                  JOIN pg_catalog.pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amoppurpose = 'o' \
                  JOIN pg_catalog.pg_operator op ON op.oid = ao.amopopr \
                  WHERE i.indrelid = $1 AND i.indkey[0] IN ($2, 0) AND i.indnkeyatts = 1 \
-                   AND i.indpred IS NULL AND i.indisvalid AND i.indisready \
+                   AND (i.indpred IS NULL OR $3) AND i.indisvalid AND i.indisready \
                    AND am.amname IN ('hnsw', 'ivfflat', 'diskann', 'vchordrq')",
-                &[self.store.oid().into(), self.embedding.number.into()],
+                &[self.store.oid().into(), self.embedding.number.into(), self.untyped.into()],
                 |row| {
                     Ok((
                         Index {
@@ -141,13 +144,17 @@ impl VectorStore {
                         spi::need::<i16>(row, 5)?,
                         spi::get::<String>(row, 6)?,
                         spi::need::<String>(row, 7)?,
+                        spi::get::<String>(row, 8)?,
                     ))
                 },
             )
         })?;
         Ok(candidates
             .into_iter()
-            .filter_map(|(index, column, definition, operator)| {
+            .filter_map(|(index, column, definition, operator, condition)| {
+                if condition.is_some_and(|condition| !self.is_right_length(&condition)) {
+                    return None;
+                }
                 let quantization = if column == 0 {
                     self.quantization(definition.as_deref()?, &operator)?
                 } else {
@@ -156,6 +163,13 @@ impl VectorStore {
                 Some(Index { quantization, ..index })
             })
             .collect())
+    }
+
+    /// Whether a partial index holds every row that a search may return.
+    pub fn is_right_length(&self, condition: &str) -> bool {
+        self.right_length(&self.embedding.quoted()).is_some_and(|wanted| {
+            bare(&wanted.replace("OPERATOR(pg_catalog.=)", "=")) == bare(condition)
+        })
     }
 
     /// Which quantisation an indexed expression is; `None` for any other expression, or another
@@ -167,12 +181,16 @@ impl VectorStore {
             (Storage::Halfvec, Metric::L1) => &[],
             (Storage::Halfvec, _) => &[Quantization::Binary],
         };
-        let bare =
-            |text: &str| text.chars().filter(|c| !matches!(c, '(' | ')')).collect::<String>();
+        let plain: &[Quantization] = if self.untyped { &[Quantization::None] } else { &[] };
         let definition = bare(definition);
-        known.iter().copied().find(|quantization| {
+        plain.iter().chain(known).copied().find(|quantization| {
             let (expression, wanted) = expression(self, *quantization, &self.embedding.quoted());
             wanted == operator && bare(&expression) == definition
         })
     }
+}
+
+/// An expression as it is the same however Postgres sets brackets.
+fn bare(text: &str) -> String {
+    text.chars().filter(|c| !matches!(c, '(' | ')')).collect()
 }

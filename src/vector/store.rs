@@ -286,14 +286,20 @@ impl VectorStore {
         if !self.embedding.not_null {
             conditions.push(format!("{embedding} IS NOT NULL"));
         }
-        if self.untyped {
-            conditions.push(format!(
+        conditions.extend(self.right_length(&embedding));
+        conditions
+    }
+
+    /// Whether an embedding has the length of the store's, where the column's type doesn't say so. It is also
+    /// the condition of an index there.
+    pub fn right_length(&self, embedding: &str) -> Option<String> {
+        self.untyped.then(|| {
+            format!(
                 "{}({embedding}) OPERATOR(pg_catalog.=) {}",
                 self.engine.object("vector_dims"),
                 self.rules.dimensions
-            ));
-        }
-        conditions
+            )
+        })
     }
 }
 

@@ -62,7 +62,7 @@ pub fn vector_plan_index(
         i64::from(plan.memory_kb) * 1_024,
         plan.fits,
         (plan.seconds * 10.0).ceil() / 10.0,
-        plan.definition.create(&vector, &name, true),
+        plan.definition.create(&vector, &name, !vector.partitioned),
     )))
 }
 

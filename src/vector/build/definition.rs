@@ -48,6 +48,9 @@ impl Definition {
     fn key(&self, vector: &VectorStore, column: &str) -> String {
         let dimensions = vector.rules.dimensions;
         match self.quantization {
+            Quantization::None if vector.untyped => {
+                format!("({column}::{})", vector.vector_type())
+            }
             Quantization::None => column.to_owned(),
             Quantization::Halfvec => {
                 format!("({column}::{}({dimensions}))", vector.engine.object("halfvec"))
@@ -60,9 +63,20 @@ impl Definition {
     }
 
     pub fn create(&self, vector: &VectorStore, name: &str, concurrently: bool) -> String {
+        self.create_on(vector, &vector.relation().to_string(), name, concurrently)
+    }
+
+    /// The same on a partition, or on the table alone.
+    pub fn create_on(
+        &self,
+        vector: &VectorStore,
+        table: &str,
+        name: &str,
+        concurrently: bool,
+    ) -> String {
         let concurrently = if concurrently { "CONCURRENTLY " } else { "" };
         let key = match self.quantization {
-            Quantization::None => vector.embedding.quoted(),
+            Quantization::None if !vector.untyped => vector.embedding.quoted(),
             _ => format!("({})", self.key(vector, &vector.embedding.quoted())),
         };
         let options: Vec<String> =
@@ -72,10 +86,14 @@ impl Definition {
         } else {
             format!(" WITH ({})", options.join(", "))
         };
+        // Rows of other lengths have no place in it, and none that it would refuse.
+        let only = match vector.right_length(&vector.embedding.quoted()) {
+            Some(condition) => format!(" WHERE {condition}"),
+            None => String::new(),
+        };
         format!(
-            "CREATE INDEX {concurrently}{} ON {} USING {} ({key} {}){with}",
+            "CREATE INDEX {concurrently}{} ON {table} USING {} ({key} {}){with}{only}",
             names::ident(name),
-            vector.relation(),
             self.method.as_str(),
             self.opclass,
         )

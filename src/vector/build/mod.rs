@@ -3,6 +3,7 @@
 //! - [`api`] — the SQL functions.
 //! - [`request`] — what is to be built: planned, then left to a job.
 //! - [`mod@step`] — the job: leftovers away, build, check, old indexes away.
+//! - [`partitioned`] — the same job, part by part.
 //! - [`restore`] — the same job, for indexes that were taken away for a load.
 //! - [`policy`] — the job that asks for an index once a store has grown enough.
 //! - [`definition`] — the index as SQL; [`present`] — those there are; [`record`] — what is known of
@@ -16,6 +17,7 @@ mod check;
 mod definition;
 mod memory;
 pub mod only_index;
+mod partitioned;
 pub mod policy;
 pub mod present;
 pub mod record;

@@ -105,7 +105,7 @@ pub fn check(store: &Store, config: &Value, _now: TimestampWithTimeZone) -> Resu
     if load::begun(store)? {
         return Ok(Step::Idle);
     }
-    if vector.partitioned || vector.untyped || present::all(&vector)?.iter().any(|i| i.usable()) {
+    if present::all(&vector)?.iter().any(|i| i.usable()) {
         return Ok(Step::Idle);
     }
     let rows = sample::size(&vector, policy.min_rows)?;

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::names;
-use crate::spi;
+use crate::spi::{self, LocalSettings};
 use crate::vector::store::VectorStore;
 use pgrx::pg_sys;
 
@@ -12,7 +12,7 @@ pub struct Present {
     pub oid: pg_sys::Oid,
     pub schema: String,
     pub name: String,
-    /// Complete, and not partial.
+    /// Complete, and not partial but for what no search may return.
     pub valid: bool,
     /// Ordered by the store's metric, or by the signs.
     pub fits_metric: bool,
@@ -33,9 +33,10 @@ impl Present {
 
 /// All of them, also those on expressions over the embedding, the oldest first.
 pub fn all(vector: &VectorStore) -> Result<Vec<Present>> {
+    let _path = LocalSettings::safe_search_path();
     spi::rows(
         "SELECT c.oid, n.nspname::pg_catalog.text, c.relname::pg_catalog.text, \
-                i.indisvalid AND i.indisready AND i.indpred IS NULL, \
+                i.indisvalid AND i.indisready, pg_catalog.pg_get_expr(i.indpred, i.indrelid), \
                 EXISTS (SELECT FROM pg_catalog.pg_amop ao \
                         JOIN pg_catalog.pg_operator op ON op.oid = ao.amopopr \
                         WHERE ao.amopfamily = oc.opcfamily AND ao.amoppurpose = 'o' \
@@ -65,9 +66,11 @@ pub fn all(vector: &VectorStore) -> Result<Vec<Present>> {
                 oid: spi::need(row, 1)?,
                 schema: spi::need(row, 2)?,
                 name: spi::need(row, 3)?,
-                valid: spi::need(row, 4)?,
-                fits_metric: spi::need(row, 5)?,
-                building: spi::need(row, 6)?,
+                valid: spi::need(row, 4)?
+                    && spi::get::<String>(row, 5)?
+                        .is_none_or(|condition| vector.is_right_length(&condition)),
+                fits_metric: spi::need(row, 6)?,
+                building: spi::need(row, 7)?,
             })
         },
     )

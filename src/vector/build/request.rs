@@ -2,7 +2,7 @@
 //! that is shown is the plan that is carried out.
 
 use super::definition::Definition;
-use super::{ACTION, memory, present, record};
+use super::{ACTION, memory, partitioned, present, record};
 use crate::access;
 use crate::catalog::job;
 use crate::error::{Error, Result};
@@ -128,33 +128,17 @@ fn kind(method: Method, quantization: Quantization) -> String {
 
 /// Plans. 0A000 and 22023 for what can't be.
 pub fn plan(vector: &VectorStore, wish: &Wish) -> Result<Plan> {
-    let table = vector.relation();
-    if vector.partitioned {
-        return Err(Error::unsupported(format!(
-            "{table} is partitioned; Postgres builds no index on a partitioned table concurrently"
-        ))
-        .hint(format!(
-            "CREATE INDEX ON ONLY {table} …, then CREATE INDEX CONCURRENTLY on each partition and ALTER INDEX … ATTACH PARTITION."
-        )));
-    }
-    if vector.untyped {
-        return Err(Error::unsupported(format!(
-            "column {} of {table} has no length, which an index needs",
-            vector.embedding.quoted()
-        ))
-        .hint(format!(
-            "ALTER TABLE {table} ALTER COLUMN {} TYPE {};",
-            vector.embedding.quoted(),
-            vector.vector_type()
-        )));
-    }
+    // What is built at a time, where that isn't the whole.
+    let largest = vector.partitioned.then(|| partitioned::largest(vector)).transpose()?;
     let rows = sample::size(vector, i64::MAX)?;
-    let shape = Shape {
+    let whole = Shape {
         storage: vector.rules.storage,
         metric: vector.metric(),
         dimensions: vector.rules.dimensions,
         rows,
     };
+    let at_once = largest.map_or(rows, |largest| largest.min(rows));
+    let shape = Shape { rows: at_once, ..whole };
     let choice = index::choose(&shape, wish.method, wish.quantization, memory::limit())
         .map_err(|unfit| Error::invalid_parameter(unfit.message).hint(unfit.hint))?;
     let natural = |value: Option<i32>, default: usize| {
@@ -164,7 +148,7 @@ pub fn plan(vector: &VectorStore, wish: &Wish) -> Result<Plan> {
     let parameters = Parameters {
         m,
         ef_construction: natural(wish.ef_construction, index::DEFAULT_EF_CONSTRUCTION.max(2 * m)),
-        lists: natural(wish.lists, index::default_lists(rows)),
+        lists: natural(wish.lists, index::default_lists(at_once)),
     };
     let (method, quantization) = (choice.method, choice.quantization);
     let definition = Definition::new(vector, method, quantization, &parameters)?;
@@ -173,13 +157,13 @@ pub fn plan(vector: &VectorStore, wish: &Wish) -> Result<Plan> {
     let fits = f64::from(memory_kb) * 1_024.0 >= wanted_bytes;
     let seconds = match record::seconds_per_row(vector.store.oid(), &kind(method, quantization))? {
         Some(measured) => measured * rows,
-        None => index::build_seconds(&shape, method, quantization, &parameters, fits),
+        None => index::build_seconds(&whole, method, quantization, &parameters, fits),
     };
     Ok(Plan {
         choice,
         definition,
         rows,
-        index_bytes: index::index_bytes(&shape, method, quantization, &parameters),
+        index_bytes: index::index_bytes(&whole, method, quantization, &parameters),
         wanted_bytes,
         memory_kb,
         fits,

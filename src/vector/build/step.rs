@@ -2,7 +2,7 @@
 //! killed anywhere is taken up by the next one.
 
 use super::request::{self, Plan, Wish};
-use super::{check, present, record, restore};
+use super::{check, partitioned, present, record, restore};
 use crate::access;
 use crate::catalog::version::parts;
 use crate::catalog::{Store, job};
@@ -26,10 +26,19 @@ pub fn step(store: &Store, config: &Value, now: TimestampWithTimeZone) -> Result
         return restore::step(&vector, &kept, now);
     }
     let name = wanted(config)?;
-    if let Some(statement) = leftover(&vector, name)? {
+    if vector.partitioned {
+        for begun in record::unfinished(store.oid())?.iter().filter(|begun| *begun != name) {
+            partitioned::remove(&vector, begun)?;
+        }
+    } else if let Some(statement) = leftover(&vector, name)? {
         return Ok(Step::Statement(statement));
     }
     let plan = request::plan(&vector, &Wish::from_json(config))?;
+    if vector.partitioned
+        && let Some(next) = partitioned::step(&vector, &plan, name, now)?
+    {
+        return Ok(next);
+    }
     let finished = record::finished(store.oid())?.iter().any(|index| index == name);
     let present = present::all(&vector)?;
     let Some(index) = present.iter().find(|index| index.name == name) else {
@@ -49,6 +58,10 @@ pub fn step(store: &Store, config: &Value, now: TimestampWithTimeZone) -> Result
         index.name != name && !index.building && replaced.iter().any(|old| *old == index.name)
     });
     if let Some(old) = old {
+        if vector.partitioned {
+            partitioned::remove(&vector, &old.name)?;
+            return Ok(Step::Done(Progress { subject: old.qualified(), ..Progress::default() }));
+        }
         record::forget(store.oid(), &old.name)?;
         return Ok(Step::Statement(drop(&old.schema, &old.name)));
     }
@@ -63,6 +76,9 @@ pub fn clean_up(store: &Store, config: &Value) -> Result<Option<Statement>> {
         return restore::clean_up(&vector, &kept);
     }
     let name = wanted(config)?;
+    if vector.partitioned {
+        return partitioned::clean_up(store, &vector, name);
+    }
     let unfinished = record::unfinished(store.oid())?;
     let found = present::all(&vector)?.into_iter().find(|index| index.name == name);
     Ok(match found {

@@ -1,6 +1,7 @@
 //! Tests of vector stores inside the server.
 
 mod browse;
+mod builds;
 mod filters;
 mod finding;
 mod health;

@@ -34,12 +34,10 @@ SELECT lake.vector_build_index('city', method => 'ivfflat');
 \echo :SQLSTATE
 CREATE TABLE parts (id bigint PRIMARY KEY, embedding vector(3)) PARTITION BY RANGE (id);
 SELECT lake.vector_adopt('parts');
-SELECT lake.vector_build_index('parts');
-\echo :SQLSTATE
+SELECT method, quantization, definition FROM lake.vector_plan_index('parts');
 CREATE TABLE untyped (id bigint PRIMARY KEY, embedding vector);
 SELECT lake.vector_adopt('untyped', dimensions => 3);
-SELECT lake.vector_build_index('untyped');
-\echo :SQLSTATE
+SELECT method, quantization, definition FROM lake.vector_plan_index('untyped');
 CREATE ROLE vector_index_other;
 GRANT USAGE ON SCHEMA vector_index TO vector_index_other;
 SET ROLE vector_index_other;

@@ -316,6 +316,39 @@ fn a_store_that_has_grown_gets_its_index() {
 }
 
 #[test]
+fn a_partitioned_table_gets_its_index_while_writers_go_on() {
+    CLUSTER.create_database("parts", &["vector", "lake_stores"]);
+    let mut db = CLUSTER.connect("parts", "postgres");
+    db.batch_execute(
+        "CREATE TABLE docs (id text PRIMARY KEY, embedding vector(64)) PARTITION BY HASH (id); \
+         CREATE TABLE docs_0 PARTITION OF docs FOR VALUES WITH (MODULUS 2, REMAINDER 0); \
+         CREATE TABLE docs_1 PARTITION OF docs FOR VALUES WITH (MODULUS 2, REMAINDER 1); \
+         SELECT lake.vector_adopt('docs')",
+    )
+    .unwrap();
+    fill(&mut db, "docs", "r", 64, 8_000);
+    db.batch_execute("ANALYZE docs").unwrap();
+    // Cancelled, it leaves nothing.
+    let hnsw =
+        "SELECT count(*) FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'hnsw'";
+    let count = |db: &mut Client| db.query_one(hnsw, &[]).unwrap().get::<_, i64>(0);
+    build(&mut db, "docs", "");
+    wait_until_building(&mut db);
+    assert_eq!(states(&mut db), ["building"]);
+    db.batch_execute("SELECT lake.vector_cancel_build('docs')").unwrap();
+    poll(LONG, "nothing left", || count(&mut db) == 0);
+    // Killed in the middle, it is taken up where it was.
+    let job = build(&mut db, "docs", "");
+    let pid = wait_until_building(&mut db);
+    fill(&mut db, "docs", "meanwhile", 64, 1);
+    assert_eq!(states(&mut db), ["building"], "the writer waited");
+    db.execute("SELECT pg_terminate_backend($1)", &[&pid]).unwrap();
+    poll(LONG, "the index", || states(&mut db) == ["ready"]);
+    wait_for(&mut db, job, "success");
+    assert_eq!(count(&mut db), 3);
+}
+
+#[test]
 fn the_worker_makes_the_indexes_of_a_load_again_while_writers_go_on() {
     let (mut db, store) = database(&CLUSTER, "loaded", 64, 8_000);
     db.batch_execute(&format!(
