@@ -1,5 +1,5 @@
 # One word each; the work is in scripts/. Settings: PG=15|16|17|18, LAKE_CACHE=, CARGO_TARGET_DIR=, PG_CONFIG= (install).
-.PHONY: help setup build install demo demo-stop psql test test-all bench bench-vector lint fmt clean
+.PHONY: help setup build install demo demo-stop psql test test-all bench bench-vector bench-series lint fmt clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -33,6 +33,9 @@ bench: setup ## measure against the raw engines (release build)
 
 bench-vector: setup ## measure vector search only (recall and latency)
 	@scripts/bench vector_search vector_more
+
+bench-series: setup ## measure time series only
+	@scripts/bench $(filter-out series_common,$(basename $(notdir $(wildcard benches/series_*.py))))
 
 lint: setup ## formatting, clippy, shellcheck, rustdoc
 	@scripts/lint

@@ -2,7 +2,7 @@
 //!
 //! Values always go as parameters. SQL text is built from constants and from [`crate::names`].
 //!
-//! Every statement runs as a prepared one that may write, through pgrx's `select`: its `update` gives
+//! Every statement but [`rows_of_scan`] runs as a prepared one that may write, through pgrx's `select`: its `update` gives
 //! each transaction a transaction id, which reads shouldn't use up and a standby can't give.
 
 use crate::error::{Error, Result};
@@ -45,6 +45,24 @@ pub fn rows<T>(
     Spi::connect_mut(|client| {
         let plan = client.prepare_mut(sql, &types(args))?;
         let table: SpiTupleTable<'_> = client.select(&plan, None, args)?;
+        let mut out = Vec::with_capacity(table.len());
+        for row in table {
+            pgrx::check_for_interrupts!();
+            out.push(read(&row)?);
+        }
+        Ok(out)
+    })
+}
+
+/// As [`rows`], for statements that read much: planned for these values, and in parallel where the
+/// planner sees fit, which statements that are prepared to write never are.
+pub fn rows_of_scan<T>(
+    sql: &str,
+    args: &[DatumWithOid<'_>],
+    mut read: impl FnMut(&SpiHeapTupleData<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    Spi::connect(|client| {
+        let table: SpiTupleTable<'_> = client.select(sql, None, args)?;
         let mut out = Vec::with_capacity(table.len());
         for row in table {
             pgrx::check_for_interrupts!();

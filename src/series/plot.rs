@@ -115,7 +115,10 @@ fn lines(
     let mut lines: Vec<Line> = answer
         .series
         .iter()
-        .map(|(_, tags)| Line { name: name(tags, query.metric), stretches: vec![] })
+        .map(|(_, tags)| Line {
+            name: name(&tags.parse().unwrap_or_default(), query.metric),
+            stretches: vec![],
+        })
         .collect();
     for of_series in answer.rows.chunk_by(|a, b| a.series == b.series) {
         pgrx::check_for_interrupts!();

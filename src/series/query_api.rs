@@ -2,6 +2,7 @@
 
 use super::api::{need, object};
 use crate::error::{Result, SqlResult};
+use crate::jsonb::JsonbCopy;
 use crate::regclass::RegClass;
 use crate::series::raw_json::SharedJson;
 use crate::series::{options, query, time, zone};
@@ -69,7 +70,7 @@ pub fn series_latest(
         (
             name!(series_id, i64),
             name!(metric, String),
-            name!(tags, JsonB),
+            name!(tags, JsonbCopy),
             name!(ts, TimestampWithTimeZone),
             name!(value, f64),
         ),
@@ -78,9 +79,7 @@ pub fn series_latest(
 > {
     let store = options::find_metric(need("store", store)?, "series_latest")?;
     let rows = query::latest(&store, metric, &object(tags))?;
-    Ok(TableIterator::new(
-        rows.into_iter().map(|r| (r.series_id, r.metric, JsonB(r.tags), r.ts, r.value)),
-    ))
+    Ok(TableIterator::new(rows.into_iter().map(|r| (r.series_id, r.metric, r.tags, r.ts, r.value))))
 }
 
 #[pg_extern(schema = "lake", stable, parallel_safe)]

@@ -2,6 +2,7 @@
 //! parsed once for each series.
 
 use crate::error::{Error, Result};
+use crate::jsonb::JsonbCopy;
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::{Datum, UnboxDatum};
 use pgrx::nullable::Nullable;
@@ -98,8 +99,8 @@ pub struct SharedJson(pg_sys::Datum);
 impl SharedJson {
     /// Made in the current memory context, which must outlive the rows: that of a set-returning
     /// function's body does.
-    pub fn new(value: Value) -> Result<Self> {
-        let datum = JsonB(value).into_datum();
+    pub fn new(value: JsonbCopy) -> Result<Self> {
+        let datum = value.into_datum();
         datum.map(Self).ok_or_else(|| Error::internal("a jsonb without a datum"))
     }
 }

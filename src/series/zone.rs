@@ -8,6 +8,9 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys;
 use std::ffi::CString;
 
+/// Seconds from the Unix epoch to 2000-01-01.
+const EPOCH: i64 = 946_684_800;
+
 /// A time zone that Postgres knows.
 #[derive(Clone, Copy)]
 pub struct Zone(*const pg_sys::pg_tz);
@@ -31,10 +34,42 @@ impl Zone {
         if zone.is_null() { Err(unknown()) } else { Ok(Self(zone)) }
     }
 
+    /// Whether the local clock, between the two instants, is only ever changed by multiples of `width`:
+    /// whether buckets of that width all have the same length.
+    pub fn keeps_step(self, width: Micros, from: Micros, to: Micros) -> bool {
+        /// Far more changes than any zone has in a lifetime.
+        const MOST: usize = 1_000;
+        let offset = self.offset_at(from).rem_euclid(width);
+        let mut at = from.div_euclid(lake_chunks::SECOND) + EPOCH;
+        let end = to.div_euclid(lake_chunks::SECOND) + EPOCH;
+        for _ in 0..MOST {
+            let (mut boundary, mut before, mut after) = (0, 0, 0);
+            let (mut summer_before, mut summer_after) = (0, 0);
+            // SAFETY: all pointers are to locals, and the zone is valid for the life of the process.
+            let found = unsafe {
+                pg_sys::pg_next_dst_boundary(
+                    &raw const at,
+                    &raw mut before,
+                    &raw mut summer_before,
+                    &raw mut boundary,
+                    &raw mut after,
+                    &raw mut summer_after,
+                    self.0,
+                )
+            };
+            match found {
+                // None after that instant.
+                0 => return true,
+                1 if boundary > end => return true,
+                1 if (after * lake_chunks::SECOND).rem_euclid(width) == offset => at = boundary,
+                _ => return false,
+            }
+        }
+        false
+    }
+
     /// The local clock's offset from UTC at an instant.
     pub fn offset_at(self, instant: Micros) -> Micros {
-        /// Seconds from the Unix epoch to 2000-01-01.
-        const EPOCH: i64 = 946_684_800;
         let seconds = instant.div_euclid(lake_chunks::SECOND) + EPOCH;
         // SAFETY: both pointers are valid; the result is a static buffer that is read at once, or
         // null for a time beyond the zone's reach.

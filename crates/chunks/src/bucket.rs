@@ -85,6 +85,10 @@ impl<F: Fn(Micros) -> Micros> Buckets<F> {
         Ok(Self { width, origin, offset_at })
     }
 
+    pub fn width(&self) -> Width {
+        self.width
+    }
+
     /// The first instant of the bucket that holds `instant`.
     pub fn start(&self, instant: Micros) -> Micros {
         let offset = (self.offset_at)(instant);

@@ -3,6 +3,7 @@
 use super::checked_tags;
 use crate::catalog::Store;
 use crate::error::Result;
+use crate::jsonb::JsonbCopy;
 use crate::series::resolve;
 use crate::spi;
 use pgrx::JsonB;
@@ -13,7 +14,7 @@ use serde_json::Value;
 pub struct Latest {
     pub series_id: i64,
     pub metric: String,
-    pub tags: Value,
+    pub tags: JsonbCopy,
     pub ts: TimestampWithTimeZone,
     pub value: f64,
 }
@@ -38,7 +39,7 @@ pub fn latest(store: &Store, metric: Option<&str>, tags: &Value) -> Result<Vec<L
             Ok(Latest {
                 series_id: spi::need(row, 1)?,
                 metric: spi::need(row, 2)?,
-                tags: spi::need::<JsonB>(row, 3)?.0,
+                tags: spi::need(row, 3)?,
                 ts: spi::need(row, 4)?,
                 value: spi::need(row, 5)?,
             })

@@ -9,10 +9,12 @@ pub use latest::latest;
 
 use crate::catalog::Store;
 use crate::error::{Error, Result};
+use crate::jsonb::JsonbCopy;
 use crate::series::zone::{self, Zone};
 use crate::series::{resolve, time};
 use crate::spi;
 use lake_chunks::Micros;
+use lake_chunks::bucket::{Buckets, Width};
 use pgrx::datum::{DatumWithOid, Interval, TimestampWithTimeZone};
 use pgrx::{JsonB, PgSqlErrorCode};
 use serde_json::Value;
@@ -37,7 +39,7 @@ pub struct Row {
 
 pub struct Answer {
     /// Ids and tags, by id.
-    pub series: Vec<(i64, Value)>,
+    pub series: Vec<(i64, JsonbCopy)>,
     /// By series, then time.
     pub rows: Vec<Row>,
 }
@@ -51,7 +53,7 @@ pub fn query(store: &Store, query: &Query<'_>) -> Result<Answer> {
 pub fn read(
     store: &Store,
     query: &Query<'_>,
-    series: Vec<(i64, Value)>,
+    series: Vec<(i64, JsonbCopy)>,
     most: Option<usize>,
 ) -> Result<Answer> {
     let agg = Aggregate::parse(query.agg)?;
@@ -70,7 +72,10 @@ pub fn read(
     args.extend(query.from.map(DatumWithOid::from));
     args.extend(query.to.map(DatumWithOid::from));
     args.extend(query.bucket.map(DatumWithOid::from));
-    let mut sql = statement(store, query, agg);
+    let origin = buckets.as_ref().and_then(|buckets| even(query, buckets)).map(time::to_pg);
+    let origin = origin.transpose()?;
+    args.extend(origin.map(DatumWithOid::from));
+    let mut sql = statement(store, query, agg, origin.is_some());
     if let Some(most) = most {
         sql.push_str(&format!(" LIMIT {}", most + 1));
     }
@@ -78,7 +83,7 @@ pub fn read(
         ids.binary_search(&id).map_err(|_| Error::internal(format!("unexpected series {id}")))
     };
     // Not kept: how many series and which times decide which plan is good.
-    let rows = spi::rows(&sql, &args, |row| {
+    let rows = spi::rows_of_scan(&sql, &args, |row| {
         Ok(Row {
             ts: time::from_pg(spi::need(row, 1)?),
             series: position(spi::need(row, 2)?)?,
@@ -117,10 +122,23 @@ fn check(query: &Query<'_>, agg: Aggregate, fills: bool) -> Result<()> {
     Ok(())
 }
 
+/// The first bucket, where all of the range have the same length: then `date_bin` counts them from there,
+/// which is quicker than [`zone::bucket`] and gives the same.
+fn even(query: &Query<'_>, buckets: &Buckets<impl Fn(Micros) -> Micros>) -> Option<Micros> {
+    let Width::Clock(width) = buckets.width() else { return None };
+    let from = time::from_pg(query.from?);
+    let to = query.to.map_or(lake_chunks::END_INSTANT, time::from_pg);
+    let first = buckets.start(from);
+    // What lies between is a number that `date_bin` can hold, and the origin a timestamp.
+    to.checked_sub(first)?;
+    (first >= lake_chunks::MIN_INSTANT && Zone::session().keeps_step(width, first, to))
+        .then_some(first)
+}
+
 /// The statement that reads the points: `$1` ids of series, then those of from, to and bucket that
-/// are given. Times are compared with parameters, so chunks outside the range are left out when it
-/// is planned.
-pub fn statement(store: &Store, query: &Query<'_>, agg: Aggregate) -> String {
+/// are given, then where buckets are `even`ly long the first of them. Times are compared with
+/// parameters, so chunks outside the range are left out when it is planned.
+pub fn statement(store: &Store, query: &Query<'_>, agg: Aggregate, even: bool) -> String {
     let table = &store.relation;
     let mut condition = String::from("series_id = ANY ($1)");
     let mut next = 2;
@@ -148,14 +166,19 @@ pub fn statement(store: &Store, query: &Query<'_>, agg: Aggregate) -> String {
         ),
         _ => format!("(SELECT ts, series_id, value FROM {table} WHERE {condition})"),
     };
+    let bucket = if even {
+        format!("pg_catalog.date_bin(${next}, p.ts, ${})", next + 1)
+    } else {
+        format!("lake.bucket(${next}, p.ts)")
+    };
     format!(
-        "SELECT lake.bucket(${next}, p.ts), p.series_id, {} FROM {source} p GROUP BY 1, 2 ORDER BY 2, 1",
+        "SELECT {bucket}, p.series_id, {} FROM {source} p GROUP BY 1, 2 ORDER BY 2, 1",
         agg.sql()
     )
 }
 
 /// Ids and tags of the metric's series whose tags contain these, by id.
-pub fn find_series(store: &Store, metric: &str, tags: &Value) -> Result<Vec<(i64, Value)>> {
+pub fn find_series(store: &Store, metric: &str, tags: &Value) -> Result<Vec<(i64, JsonbCopy)>> {
     let table = resolve::series_table(store)?;
     spi::cached_rows(
         &format!(
@@ -163,7 +186,7 @@ pub fn find_series(store: &Store, metric: &str, tags: &Value) -> Result<Vec<(i64
              WHERE metric = $1 AND tags OPERATOR(pg_catalog.@>) $2 ORDER BY series_id"
         ),
         &[metric.into(), JsonB(checked_tags(tags)?.clone()).into()],
-        |row| Ok((spi::need(row, 1)?, spi::need::<JsonB>(row, 2)?.0)),
+        |row| Ok((spi::need(row, 1)?, spi::need(row, 2)?)),
     )
 }
 

@@ -35,6 +35,100 @@ mod tests {
         });
     }
 
+    /// Lines as Telegraf 1.x writes them (serializer `influx`): keys sorted, integers with `i`, unsigned
+    /// ones with `u` where that is configured, floats in Go's shortest form, escapes where they are needed.
+    const TELEGRAF: &str = r#"cpu,cpu=cpu0,host=web-01 usage_guest=0,usage_idle=98.19277108433735,usage_iowait=0.10040160642570281 1700000010000000000
+disk,device=mapper/vg\ root,fstype=ext4,host=web-01,mode=rw,path=/mnt/a\,b free=98473914368i,inodes_used=1310720i,used_percent=7.450580596923828e-09 1700000010000000000
+win_cpu,host=PC,instance=_Total,objectname=Processor\ Information Percent_Idle_Time=98.5,Percent\ DPC=1e+06 1700000010000000000
+win_disk,host=PC,path=C:\Windows,tag\=key=a\=b Free=-9223372036854775808i 1700000010000000000
+net\,all,host=münchen,interface=日本 bytes_recv=18446744073709551615u,up=true,down=false 1700000010000000000
+x509,host=a expiry=9i,ok=t,subject="CN=\"a, b\" c=d\\e # no comment
+second line of it",valid=F 1700000010000000000
+system,host=a load1=0.5,uptime_format=" 1:00" 1700000010000000000
+internal_write,host=a buffer_limit=10000i"#;
+
+    #[pg_test]
+    fn every_form_that_telegraf_writes() {
+        on_both("{\"max_past\": null}", |_, store| {
+            assert_eq!(
+                all(&format!(
+                    "SELECT * FROM lake.series_ingest_line_protocol('{store}', $l${TELEGRAF}$l$, text_fields => 'skip')"
+                )),
+                "(17,0,0)"
+            );
+            for (metric, tags, value) in [
+                ("cpu_usage_idle", r#"{"cpu": "cpu0", "host": "web-01"}"#, "98.19277108433735"),
+                (
+                    "disk_used_percent",
+                    r#"{"path": "/mnt/a,b", "device": "mapper/vg root"}"#,
+                    "7.450580596923828e-09",
+                ),
+                ("win_cpu_Percent DPC", r#"{"objectname": "Processor Information"}"#, "1000000"),
+                (
+                    "win_disk_Free",
+                    r#"{"path": "C:\\Windows", "tag=key": "a=b"}"#,
+                    "-9.223372036854775808e18",
+                ),
+                ("net,all_bytes_recv", r#"{"interface": "日本"}"#, "1.8446744073709552e19"),
+                ("net,all_down", "{}", "0"),
+                ("x509_valid", "{}", "0"),
+                ("x509_expiry", r#"{"host": "a"}"#, "9"),
+                ("internal_write_buffer_limit", "{}", "10000"),
+            ] {
+                assert_eq!(
+                    text(&format!(
+                        "SELECT value = {value} FROM lake.series_latest('{store}', $m${metric}$m$, $t${tags}$t$)"
+                    ))
+                    .as_deref(),
+                    Some("true"),
+                    "{metric} {tags}"
+                );
+            }
+            // The precisions of the agent's setting `precision`, all of the same instant.
+            for (unit, digits) in [("s", ""), ("ms", "000"), ("us", "000000"), ("ns", "000000000")]
+            {
+                assert_eq!(
+                    all(&format!(
+                        "SELECT * FROM lake.series_ingest_line_protocol('{store}', 'p,u={unit} value=1 1700000010{digits}', '{unit}')"
+                    )),
+                    "(1,0,0)"
+                );
+            }
+            assert_eq!(
+                all(&format!(
+                    "SELECT DISTINCT extract(epoch FROM ts)::bigint FROM lake.series_latest('{store}', 'p')"
+                )),
+                "(1700000010)"
+            );
+        });
+    }
+
+    #[pg_test]
+    fn what_was_cut_off_costs_one_line() {
+        on_both("{\"max_past\": null}", |_, store| {
+            let whole = "m,h=a v=1,w=2 1700000000\nm,h=a v=3,w=4 1700000001";
+            for end in 26..whole.len() - 1 {
+                let cut = whole.get(..end).unwrap_or_default();
+                let counts = all(&format!(
+                    "SELECT accepted + duplicate, rejected FROM lake.series_ingest_line_protocol('{store}', '{cut}', 's', 'reject', 'replace')"
+                ));
+                // The first line always; of the second what can be read, or one fault.
+                assert!(
+                    matches!(counts.as_str(), "(2,1)" | "(3,0)" | "(4,0)" | "(2,2)"),
+                    "{cut:?}: {counts}"
+                );
+            }
+            // Half a character can't be in a text at all: the server refuses the whole of it.
+            assert_eq!(
+                failure(&format!(
+                    "SELECT lake.series_ingest_line_protocol('{store}', convert_from('\\x6dc3'::bytea, 'UTF8'))"
+                ))
+                .0,
+                "22021"
+            );
+        });
+    }
+
     #[pg_test]
     fn bad_lines_have_their_number_and_cost_no_other() {
         on_both("{\"max_past\": null}", |_, store| {

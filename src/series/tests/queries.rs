@@ -214,7 +214,10 @@ mod tests {
                 let plan = Spi::connect(|client| {
                     client
                         .select(
-                            &format!("EXPLAIN (COSTS OFF) {}", statement(&store, &query, agg)),
+                            &format!(
+                                "EXPLAIN (COSTS OFF) {}",
+                                statement(&store, &query, agg, false)
+                            ),
                             None,
                             &[
                                 vec![1_i64, 2, 3].into(),

@@ -154,4 +154,42 @@ mod tests {
             }
         });
     }
+
+    /// Where the range is given, buckets of one length are counted by `date_bin`; else `lake.bucket` says
+    /// where each point belongs.
+    #[pg_test]
+    fn buckets_are_the_same_with_and_without_a_range() {
+        on_both("{\"max_future\": null}", |_, store| {
+            run(&format!(
+                "SELECT setseed(0.1);
+                 SELECT i.* FROM (SELECT array_agg('2026-01-01 00:00+00'::timestamptz + (random() * 365 * 86400)::int * interval '1 s') AS ts,
+                                         array_agg('m'::text) AS metric, array_agg(random() * 100) AS value FROM generate_series(1, 300)) b,
+                      lake.series_ingest('{store}', b.ts, b.metric, NULL, b.value) i"
+            ));
+            for zone in [
+                "UTC",
+                "Europe/Berlin",
+                "Asia/Kathmandu",
+                "Australia/Lord_Howe",
+                "America/St_Johns",
+                "Africa/Casablanca",
+            ] {
+                run(&format!("SET LOCAL TimeZone = '{zone}'"));
+                for width in ["7 minutes", "30 minutes", "1 hour", "2 hours", "1 day", "3 days"] {
+                    let asked = |range: &str| {
+                        all(&format!(
+                            "SELECT ts, value FROM lake.series_query('{store}', 'm', bucket => '{width}', agg => 'count'{range})"
+                        ))
+                    };
+                    assert_eq!(
+                        asked(
+                            ", from_ts => '2025-12-31 11:17:13+00', to_ts => '2027-01-01 00:00+00'"
+                        ),
+                        asked(""),
+                        "{zone} {width}"
+                    );
+                }
+            }
+        });
+    }
 }
