@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::names::{self, MAX_IDENT, NewName, Relation};
 use crate::regclass::RegClass;
 use crate::series::backend::Backend;
-use crate::series::{hypertable, native, options};
+use crate::series::{adopt, hypertable, native, options};
 use crate::spi;
 use lake_chunks::MINUTE;
 use pgrx::datum::Interval;
@@ -128,7 +128,7 @@ fn choose(engine: &str) -> Result<Backend> {
 }
 
 /// Takes a table that is cut by time already: a hypertable, or one partitioned by range on a single
-/// column of a date or timestamp type.
+/// column of a date or timestamp type. A plain table is cut on the way.
 pub fn adopt(
     table: RegClass,
     time_column: &str,
@@ -165,11 +165,16 @@ pub fn adopt(
         ))
         .hint(format!("Call it with time_column => '{found}'.")))
     };
-    let backend = if let Some((column, _)) = hypertable::time_dimension(&relation)? {
+    let cut = hypertable::time_dimension(&relation)?;
+    let plain = cut.is_none() && adopt::is_plain(&relation)?;
+    let backend = if let Some((column, _)) = cut {
         cut_by(&column)?;
         Backend::Hypertable
     } else {
-        cut_by(&range_column(&relation, time_column)?)?;
+        // A plain table is cut only where somebody says how.
+        if !plain || given.is_none_or(|given| given.get("chunk_interval").is_none()) {
+            cut_by(&range_column(&relation, time_column)?)?;
+        }
         Backend::Native
     };
     let width = adopted_width(backend, given, &mut options)?;
@@ -179,6 +184,10 @@ pub fn adopt(
         ))
         .hint("Adopt it without chunk_interval and go on making its partitions as you do now."));
     }
+    let relation = match width {
+        Some(width) if plain => adopt::move_into_chunks(&relation, time_column, width)?,
+        _ => relation,
+    };
     let store =
         Store::register(relation, StoreKind::Series, backend.name(), None, Value::Object(options))?;
     if let Some(width) = width {
@@ -267,11 +276,10 @@ fn range_column(table: &Relation, wanted: &str) -> Result<String> {
         None => Err(Error::unsupported(format!("{table} is not cut into chunks"))
             .detail("It is neither a hypertable nor partitioned by range.")
             .hint(format!(
-                "With TimescaleDB: SELECT create_hypertable({}, by_range({}), migrate_data => true); \
-                 without it: make a table PARTITION BY RANGE ({}), insert the rows, adopt that one.",
+                "options => '{{\"chunk_interval\": \"1 day\"}}' cuts it, which writers wait for. With TimescaleDB: \
+                 SELECT create_hypertable({}, by_range({}), migrate_data => true); which readers wait for too.",
                 names::literal(&table.to_string()),
                 names::literal(wanted),
-                names::ident(wanted),
             ))),
     }
 }

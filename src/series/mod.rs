@@ -3,6 +3,7 @@
 //!
 //! - [`api`], [`ingest_api`], [`query_api`], [`plot_api`] — the SQL functions, thin.
 //! - [`create`], [`options`], [`metric`] — making and adopting stores; what a store and a metric allow.
+//! - [`adopt`] — a plain table with rows is cut into chunks.
 //! - [`backend`] — what the two engines have in common; [`native`] for declarative partitions,
 //!   [`hypertable`] for TimescaleDB.
 //! - [`points`], [`lines`], [`ingest`], [`resolve`], [`ids`] — from what was sent to rows.
@@ -10,6 +11,7 @@
 //! - [`retention`], [`jobs`], [`lifecycle_api`] — which chunks go, which are made ahead, one step at a time.
 //! - [`zone`] — `lake.bucket`; [`mod@gapfill`] — `lake.gapfill` and the window functions beside it; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
 
+mod adopt;
 mod aggregates;
 mod api;
 mod backend;

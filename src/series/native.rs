@@ -117,7 +117,7 @@ pub fn ensure(store: &Store, instants: &[Micros]) -> Result<usize> {
 }
 
 /// 42501, said so that whoever writes knows whom to ask.
-fn owner_may_create(table: &Relation, owner: pg_sys::Oid) -> Result<()> {
+pub fn owner_may_create(table: &Relation, owner: pg_sys::Oid) -> Result<()> {
     let refused = spi::cached_one::<String>(
         "SELECT pg_catalog.pg_get_userbyid($1)::pg_catalog.text \
          WHERE NOT pg_catalog.has_schema_privilege($1, $2, 'CREATE')",
@@ -140,13 +140,23 @@ fn make(table: &Relation, width: Width, instants: &[Micros]) -> Result<usize> {
     let wanted = range::missing(width, instants, &ranges(table.oid));
     for range in &wanted {
         pgrx::check_for_interrupts!();
-        make_one(table, *range)?;
+        make_one(table, &table.name, *range)?;
     }
     Ok(wanted.len())
 }
 
-fn make_one(table: &Relation, range: Range) -> Result<()> {
-    let chunk = table.sibling(&free_name(table, range)?);
+/// Makes the chunks that rows at these instants (sorted) need in a new table, named as those of a table
+/// called `base` are. The current user is the owner.
+pub fn make_named(table: &Relation, base: &str, width: Width, instants: &[Micros]) -> Result<()> {
+    for range in range::missing(width, instants, &ranges(table.oid)) {
+        pgrx::check_for_interrupts!();
+        make_one(table, base, range)?;
+    }
+    Ok(())
+}
+
+fn make_one(table: &Relation, base: &str, range: Range) -> Result<()> {
+    let chunk = table.sibling(&free_name(table, base, range)?);
     let tablespace = spi::cached_one::<String>(
         "SELECT t.spcname::text FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_tablespace t ON t.oid = c.reltablespace WHERE c.oid = $1",
@@ -183,12 +193,12 @@ pub fn is_taken(schema: &str, name: &str) -> Result<bool> {
     .map(|taken| taken == Some(true))
 }
 
-/// A name that no relation of the schema has: the table's, cut to fit, and the range's start.
-fn free_name(table: &Relation, range: Range) -> Result<String> {
+/// A name that no relation of the schema has: `base`, cut to fit, and the range's start.
+fn free_name(table: &Relation, base: &str, range: Range) -> Result<String> {
     let label = range::label(range);
     for attempt in 1..=100 {
         let label = if attempt == 1 { label.clone() } else { format!("{label}_{attempt}") };
-        let name = range::chunk_name(&table.name, &label, MAX_IDENT);
+        let name = range::chunk_name(base, &label, MAX_IDENT);
         if !is_taken(&table.schema, &name)? {
             return Ok(name);
         }

@@ -1,5 +1,6 @@
 //! Tests of the series stores inside the database; most run on both engines.
 
+mod adopt;
 mod aggregates;
 mod buckets;
 mod chunks;
