@@ -39,6 +39,26 @@ pub struct Statement {
     pub done: Option<Done>,
 }
 
+impl Statement {
+    /// One whose time is its own, after which the run goes on.
+    pub fn new(
+        sql: String,
+        in_transaction: String,
+        settings: Vec<(&'static str, String)>,
+        progress: Progress,
+    ) -> Self {
+        Self {
+            sql,
+            in_transaction,
+            settings,
+            waits: false,
+            last: false,
+            progress: Some(progress),
+            done: None,
+        }
+    }
+}
+
 /// Called in a transaction of its own, by the process that ran the statement, once it went well.
 #[derive(Debug, Clone)]
 pub struct Done {

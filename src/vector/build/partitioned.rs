@@ -108,17 +108,17 @@ pub fn step(
 
 fn create(vector: &VectorStore, plan: &Plan, part: &Part, own: &str) -> Statement {
     let on = part.relation.to_string();
-    Statement {
-        sql: plan.definition.create_on(vector, &on, own, true),
-        in_transaction: plan.definition.create_on(vector, &on, own, false),
-        settings: parallel_settings(vector, plan.memory_kb),
-        progress: Progress {
+    Statement::new(
+        plan.definition.create_on(vector, &on, own, true),
+        plan.definition.create_on(vector, &on, own, false),
+        parallel_settings(vector, plan.memory_kb),
+        Progress {
             subject: part.relation.sibling(own),
             #[expect(clippy::cast_possible_truncation, reason = "a size")]
             rows: part.rows as i64,
             ..Progress::default()
         },
-    }
+    )
 }
 
 fn attach(part: &Part, own: &str) -> Result<()> {

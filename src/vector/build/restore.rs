@@ -135,18 +135,15 @@ fn state(vector: &VectorStore, name: &str) -> Result<State> {
 fn create(vector: &VectorStore, index: &Kept, memory_kb: i32, rows: f64) -> Statement {
     let mut settings = parallel_settings(vector, memory_kb);
     settings.push(("default_tablespace", index.tablespace.clone().unwrap_or_default()));
-    Statement {
-        sql: index.create(vector, true),
-        in_transaction: index.create(vector, false),
+    Statement::new(
+        index.create(vector, true),
+        index.create(vector, false),
         settings,
-        progress: Some(Progress {
+        Progress {
             subject: vector.relation().sibling(&index.name),
             #[expect(clippy::cast_possible_truncation, reason = "a size")]
             rows: rows as i64,
             ..Progress::default()
-        }),
-        waits: false,
-        last: false,
-        done: None,
-    }
+        },
+    )
 }

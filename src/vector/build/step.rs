@@ -120,34 +120,28 @@ pub fn parallel_settings(vector: &VectorStore, memory_kb: i32) -> Vec<(&'static 
 
 fn create(vector: &VectorStore, plan: &Plan, name: &str) -> Statement {
     let settings = parallel_settings(vector, plan.memory_kb);
-    Statement {
-        sql: plan.definition.create(vector, name, true),
-        in_transaction: plan.definition.create(vector, name, false),
+    Statement::new(
+        plan.definition.create(vector, name, true),
+        plan.definition.create(vector, name, false),
         settings,
-        progress: Some(Progress {
+        Progress {
             subject: names::qualified(&vector.relation().schema, name),
             #[expect(clippy::cast_possible_truncation, reason = "a size")]
             rows: plan.rows as i64,
             ..Progress::default()
-        }),
-        waits: false,
-        last: false,
-        done: None,
-    }
+        },
+    )
 }
 
 /// The drop of an index.
 pub fn drop(schema: &str, name: &str) -> Statement {
     let index = names::qualified(schema, name);
-    Statement {
-        sql: format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"),
-        in_transaction: format!("DROP INDEX IF EXISTS {index}"),
-        settings: vec![],
-        progress: Some(Progress { subject: format!("dropped {index}"), ..Progress::default() }),
-        waits: false,
-        last: false,
-        done: None,
-    }
+    Statement::new(
+        format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"),
+        format!("DROP INDEX IF EXISTS {index}"),
+        vec![],
+        Progress { subject: format!("dropped {index}"), ..Progress::default() },
+    )
 }
 
 /// Ends the build of a store: the job goes at once, what it was at is cancelled when this transaction
