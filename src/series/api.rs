@@ -10,7 +10,7 @@ use crate::series::lines::{self, Reading, TextFields};
 use crate::series::metric::{self, Definition};
 use crate::series::points::Batch;
 use crate::series::raw_json::{RawJson, SharedJson};
-use crate::series::{create, options, query, retention, time, zone};
+use crate::series::{create, interval, options, query, retention, time, zone};
 use crate::spi;
 use pgrx::datum::{Array, Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -78,6 +78,7 @@ pub fn series_set_options(store: Option<RegClass>, options: Option<JsonB>) -> Sq
     let mut all = store.options.as_object().cloned().unwrap_or_default();
     options::overlay(&mut all, Some(&need("options", options)?.0))?;
     store.set_options(Value::Object(all))?;
+    interval::follow(&store)?;
     Ok(JsonB(store.options))
 }
 

@@ -8,6 +8,7 @@
 //!   [`hypertable`] for TimescaleDB.
 //! - [`points`], [`lines`], [`ingest`], [`resolve`] — from what was sent to rows.
 //! - [`query`] — buckets, aggregates, fills, last values.
+//! - [`interval`] — how wide new chunks are.
 //! - [`retention`], [`jobs`], [`lifecycle_api`] — which chunks go, which are made ahead, one step at a time.
 //! - [`zone`] — `lake.bucket`; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
 
@@ -19,6 +20,7 @@ mod create;
 pub mod health;
 mod hypertable;
 mod ingest;
+mod interval;
 pub mod jobs;
 mod lifecycle_api;
 mod lines;

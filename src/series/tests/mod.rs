@@ -6,6 +6,7 @@ mod buckets;
 mod chunks;
 mod helpers;
 mod ingest;
+mod intervals;
 mod lines;
 mod queries;
 mod retention;
