@@ -38,3 +38,4 @@ WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT');
 
 COMMENT ON VIEW lake.metric_retention IS 'how long points of single metrics, or of series with certain tags, stay';
 COMMENT ON FUNCTION lake.series_set_metric_retention(pg_catalog.regclass, pg_catalog.text, pg_catalog.interval, pg_catalog.jsonb) IS 'keep points of a metric, of series with these tags, only for this long; null for keep removes the rule';
+COMMENT ON FUNCTION lake.series_advise_interval(pg_catalog.regclass, pg_catalog.int8) IS 'how wide chunks should be for what was written lately: the interval, why, and the figures';

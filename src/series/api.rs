@@ -7,7 +7,7 @@ use crate::error::{Error, Result, SqlResult};
 use crate::regclass::RegClass;
 use crate::series::backend::Backend;
 use crate::series::metric::{self, Definition};
-use crate::series::{create, options, retention, time};
+use crate::series::{create, interval, options, retention, time};
 use crate::spi;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -75,6 +75,7 @@ pub fn series_set_options(store: Option<RegClass>, options: Option<JsonB>) -> Sq
     let mut all = store.options.as_object().cloned().unwrap_or_default();
     options::overlay(&mut all, Some(&need("options", options)?.0))?;
     store.set_options(Value::Object(all))?;
+    interval::follow(&store)?;
     Ok(JsonB(store.options))
 }
 

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::names::{self, MAX_IDENT, NewName, Relation};
 use crate::regclass::RegClass;
 use crate::series::backend::Backend;
-use crate::series::{adopt, hypertable, native, options};
+use crate::series::{adopt, hypertable, interval, native, options};
 use crate::spi;
 use lake_chunks::MINUTE;
 use pgrx::datum::Interval;
@@ -74,6 +74,7 @@ pub fn create(
     if backend == Backend::Native {
         keep_making_chunks(&store, width)?;
     }
+    interval::follow(&store)?;
     Ok(store)
 }
 
@@ -213,9 +214,10 @@ fn adopted_width(
         }
     };
     let interval = rest.remove("chunk_interval");
-    if let Some(other) = rest.keys().find(|key| *key != "chunks_ahead") {
+    if let Some(other) = rest.keys().find(|key| *key != "chunks_ahead" && *key != interval::TARGET)
+    {
         return Err(Error::invalid_parameter(format!("unknown option \"{other}\"")).hint(
-            "The options of an adopted table are: chunk_interval, chunks_ahead (partitions made ahead).",
+            "The options of an adopted table are: chunk_interval, chunks_ahead (partitions made ahead), chunk_target_bytes.",
         ));
     }
     options::overlay(options, Some(&Value::Object(rest)))?;

@@ -35,6 +35,18 @@ pub fn create(engine: &Engine, table: &Relation, column: &str, interval: Interva
     Ok(())
 }
 
+/// The width of chunks that are still to be made.
+pub fn set_interval(table: &Relation, interval: &str) -> Result<()> {
+    spi::execute(
+        &format!(
+            "SELECT {}($1::pg_catalog.oid::pg_catalog.regclass, $2::pg_catalog.interval)",
+            require()?.object("set_chunk_time_interval"),
+        ),
+        &[table.oid.into(), interval.into()],
+    )?;
+    Ok(())
+}
+
 /// The column that chunks are cut by, and its type; `None` for a table that is no hypertable.
 pub fn time_dimension(table: &Relation) -> Result<Option<(String, String)>> {
     if find()?.is_none() {

@@ -2,7 +2,8 @@
 
 use crate::catalog::Store;
 use crate::error::Result;
-use crate::series::{native, retention, time};
+use crate::series::backend::Backend;
+use crate::series::{interval, native, retention, time};
 use crate::spi;
 use crate::workers::actions::{Progress, Statement, Step};
 use pgrx::datum::TimestampWithTimeZone;
@@ -10,6 +11,15 @@ use serde_json::Value;
 
 /// Makes one of the chunks that are to be there ahead of time; when all are, sees to statistics.
 pub fn make_chunks(store: &Store, _config: &Value, now: TimestampWithTimeZone) -> Result<Step> {
+    if let Some(width) = interval::adjust(store, now)? {
+        return Ok(Step::Done(Progress {
+            subject: format!("new chunks of {} are {width} wide", store.relation),
+            ..Progress::default()
+        }));
+    }
+    if Backend::of(store)? == Backend::Hypertable {
+        return Ok(Step::Idle);
+    }
     Ok(match native::make_ahead(store, time::from_pg(now))? {
         Some(range) => Step::Done(Progress {
             subject: format!("{} from {}", store.relation, lake_chunks::text::format(range.start)),

@@ -8,6 +8,7 @@
 //!   [`hypertable`] for TimescaleDB.
 //! - [`points`], [`lines`], [`ingest`], [`resolve`], [`ids`] — from what was sent to rows.
 //! - [`query`] — buckets, aggregates, fills, last values; [`plot`] — the same as a chart.
+//! - [`interval`] — how wide new chunks are.
 //! - [`retention`], [`jobs`], [`lifecycle_api`] — which chunks go, which are made ahead, one step at a time.
 //! - [`zone`] — `lake.bucket`; [`mod@gapfill`] — `lake.gapfill` and the window functions beside it; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
 
@@ -22,6 +23,7 @@ mod hypertable;
 mod ids;
 mod ingest;
 mod ingest_api;
+mod interval;
 pub mod jobs;
 mod lifecycle_api;
 mod lines;

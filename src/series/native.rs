@@ -213,12 +213,8 @@ fn free_name(table: &Relation, base: &str, range: Range) -> Result<String> {
 /// all are there. The current user must be the owner.
 pub fn make_ahead(store: &Store, now: Micros) -> Result<Option<Range>> {
     let Some(width) = options::chunk_width(store)? else { return Ok(None) };
-    let wanted: Vec<Micros> = width
-        .ranges_ahead(now, options::chunks_ahead(store))
-        .into_iter()
-        .map(|range| range.start.max(now))
-        .collect();
-    let missing = range::missing(width, &wanted, &ranges(store.oid()));
+    let missing =
+        range::missing_ahead(width, now, options::chunks_ahead(store), &ranges(store.oid()));
     let Some(first) = missing.first() else { return Ok(None) };
     Ok((make(&store.relation, width, &[first.start])? > 0).then_some(*first))
 }

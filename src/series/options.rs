@@ -3,6 +3,7 @@
 use crate::catalog::{Store, StoreKind};
 use crate::error::{Error, Result};
 use crate::regclass::RegClass;
+use crate::series::interval;
 use crate::series::points::Checks;
 use crate::spi;
 use pgrx::datum::Interval;
@@ -16,8 +17,15 @@ const MAX_PAST: &str = "50 years";
 const CHUNKS_AHEAD: u32 = 3;
 
 /// Options that a user may set, each with a value of its type or null.
-const KNOWN: [&str; 6] =
-    ["max_future", "max_past", "max_series", "strict", "allow_non_finite", "chunks_ahead"];
+const KNOWN: [&str; 7] = [
+    "max_future",
+    "max_past",
+    "max_series",
+    "strict",
+    "allow_non_finite",
+    "chunks_ahead",
+    interval::TARGET,
+];
 
 /// The options of a new store: the defaults, overlaid with what the caller gave.
 pub fn checked(given: Option<&Value>) -> Result<Map<String, Value>> {
@@ -53,6 +61,7 @@ pub fn overlay(options: &mut Map<String, Value>, given: Option<&Value>) -> Resul
             "max_series" => value.is_null() || value.as_i64().is_some_and(|n| n > 0),
             "strict" | "allow_non_finite" => value.is_boolean(),
             "chunks_ahead" => value.as_u64().is_some_and(|n| n <= 1_000),
+            interval::TARGET => value.is_null() || value.as_i64().is_some_and(interval::is_target),
             _ => {
                 return Err(Error::invalid_parameter(format!("unknown option \"{key}\""))
                     .hint(format!("The options of a series store are: {}.", KNOWN.join(", "))));
@@ -66,6 +75,9 @@ pub fn overlay(options: &mut Map<String, Value>, given: Option<&Value>) -> Resul
                     }
                     "max_series" => "It is a positive number, or null for no limit.",
                     "strict" | "allow_non_finite" => "It is true or false.",
+                    interval::TARGET => {
+                        "It is one megabyte (1048576) or more, or null for a fixed chunk_interval."
+                    }
                     _ => "It is a number from 0 to 1000.",
                 }));
         }

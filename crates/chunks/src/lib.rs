@@ -1,4 +1,4 @@
-//! The arithmetic of time-series stores, without a database: chunk ranges, retention plans, time
+//! The arithmetic of time-series stores, without a database: chunk ranges and widths, retention plans, time
 //! buckets, gap filling, timestamps as text.
 //!
 //! Instants are microseconds since 2000-01-01 00:00 UTC, as in Postgres (`TimestampTz`), in an `i64`.
@@ -7,6 +7,7 @@
 pub mod bucket;
 pub mod calendar;
 pub mod gapfill;
+pub mod interval;
 pub mod range;
 pub mod retention;
 pub mod text;

@@ -109,6 +109,26 @@ pub fn missing(width: Width, instants: &[Micros], existing: &[Range]) -> Vec<Ran
     made
 }
 
+/// The ranges to make so that every instant from `now` to the end of the `ahead`th range after it has a
+/// chunk, given those there are, of whatever width; sorted.
+pub fn missing_ahead(width: Width, now: Micros, ahead: u32, existing: &[Range]) -> Vec<Range> {
+    let horizon = width.ranges_ahead(now, ahead).last().map_or(now, |last| last.end);
+    let mut made = Vec::new();
+    let mut at = now;
+    while at < horizon {
+        let next = existing.partition_point(|range| range.end <= at);
+        at = match existing.get(next).filter(|range| range.contains(at)) {
+            Some(there) => there.end,
+            None => {
+                let Some(range) = missing(width, &[at], existing).pop() else { break };
+                made.push(range);
+                range.end
+            }
+        };
+    }
+    made
+}
+
 /// A short, sortable label of a range's start, for names: `p20260131`, or `p20260131_0600` where the
 /// range doesn't begin at midnight UTC.
 pub fn label(range: Range) -> String {

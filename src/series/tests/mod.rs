@@ -7,6 +7,7 @@ mod chunks;
 mod gapfill;
 mod helpers;
 mod ingest;
+mod intervals;
 mod lines;
 mod plot;
 mod queries;

@@ -202,6 +202,15 @@ fn a_reader_of_an_old_chunk_delays_retention_and_nobody_waits_behind_it() {
     assert_eq!(left, chunks(&mut db).len() as i64, "nothing that was detached is left");
 }
 
+/// Ends the threads of a test, also where it fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Readers and writers at work while chunks go one after the other: no statement of theirs fails, and the
 /// worker never holds a lock on the table that they would have to wait for.
 #[test]
@@ -225,6 +234,7 @@ fn chunks_go_under_readers_and_writers() {
         }
     };
     std::thread::scope(|scope| {
+        let _ends = Ends(&stop);
         for sql in [
             "SELECT count(*), max(ts) FROM m",
             "SELECT * FROM lake.series_query('m', 'cpu', from_ts => now() - interval '2 hours')",
@@ -239,19 +249,13 @@ fn chunks_go_under_readers_and_writers() {
                       JOIN pg_stat_activity a USING (pid) \
                       WHERE l.relation = 'm'::regclass AND a.backend_type LIKE 'lake_stores%' \
                         AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')";
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            poll(SOON * 4, "the chunks to go", || {
-                let held: Option<String> = db.query_one(strong, &[]).unwrap().get(0);
-                assert_eq!(held, None, "a lock that others wait for");
-                let failed = outcomes(&mut db, retention).contains(&"failure".to_owned());
-                assert!(!failed, "{}", CLUSTER.log());
-                chunks(&mut db).len() <= before - 30
-            })
-        }));
-        stop.store(true, Ordering::Relaxed);
-        if let Err(panic) = outcome {
-            std::panic::resume_unwind(panic);
-        }
+        poll(SOON * 4, "the chunks to go", || {
+            let held: Option<String> = db.query_one(strong, &[]).unwrap().get(0);
+            assert_eq!(held, None, "a lock that others wait for");
+            let failed = outcomes(&mut db, retention).contains(&"failure".to_owned());
+            assert!(!failed, "{}", CLUSTER.log());
+            chunks(&mut db).len() <= before - 30
+        });
     });
     assert!(statements.load(Ordering::Relaxed) > 100);
 }
@@ -267,4 +271,62 @@ fn the_table_of_chunks_has_statistics() {
             .get::<_, f32>(0)
             >= 41.0
     });
+}
+
+/// Readers go on while a plain table is moved into chunks, writers wait, and no row of theirs is lost.
+#[test]
+fn a_plain_table_is_adopted_under_readers_and_writers() {
+    CLUSTER.create_database("plain", &["lake_stores"]);
+    let mut db = CLUSTER.connect("plain", "postgres");
+    db.batch_execute(
+        "CREATE TABLE t (at timestamptz NOT NULL, who int NOT NULL, n int NOT NULL, PRIMARY KEY (who, n, at));
+         INSERT INTO t SELECT now() - i * interval '10 minutes', 0, i FROM generate_series(1, 20000) i",
+    )
+    .unwrap();
+    let stop = AtomicBool::new(false);
+    let written = AtomicU64::new(0);
+    let read = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let _ends = Ends(&stop);
+        for who in 1..=2 {
+            let (stop, written) = (&stop, &written);
+            scope.spawn(move || {
+                let mut client = CLUSTER.connect("plain", "postgres");
+                let mut n = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    n += 1;
+                    client
+                        .execute("INSERT INTO t VALUES (clock_timestamp(), $1, $2)", &[&who, &n])
+                        .unwrap();
+                    written.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        scope.spawn(|| {
+            let mut client = CLUSTER.connect("plain", "postgres");
+            let mut before = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let count: i64 = client.query_one("SELECT count(*) FROM t", &[]).unwrap().get(0);
+                assert!(count >= before, "{count} rows, after {before}");
+                before = count;
+                read.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        poll(SOON, "writers at work", || written.load(Ordering::Relaxed) > 50);
+        let adopted = db.batch_execute(
+            "SELECT lake.series_adopt('t', 'at', options => '{\"chunk_interval\": \"7 days\"}')",
+        );
+        let then = written.load(Ordering::Relaxed);
+        poll(SOON, "writers to go on", || written.load(Ordering::Relaxed) > then + 50);
+        adopted.unwrap();
+    });
+    let row = db
+        .query_one(
+            "SELECT count(*), relkind::text FROM t, pg_class c WHERE c.oid = 't'::regclass GROUP BY 2",
+            &[],
+        )
+        .unwrap();
+    assert_eq!(row.get::<_, i64>(0) as u64, 20_000 + written.load(Ordering::Relaxed));
+    assert_eq!(row.get::<_, String>(1), "p");
+    assert!(read.load(Ordering::Relaxed) > 0);
 }
