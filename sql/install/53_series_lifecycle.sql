@@ -31,7 +31,7 @@ CREATE TABLE _lake.series_thinned (
 SELECT pg_catalog.pg_extension_config_dump('_lake.series_keep', '');
 
 CREATE VIEW lake.metric_retention AS
-SELECT k.relid AS store, NULLIF(k.metric, '') AS metric, k.tags, k.keep
+SELECT k.relid AS store, CASE WHEN k.metric OPERATOR(pg_catalog.<>) '' THEN k.metric END AS metric, k.tags, k.keep
 FROM _lake.series_keep k
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) k.relid::pg_catalog.oid
 WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT');
