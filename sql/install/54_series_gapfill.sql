@@ -3,10 +3,7 @@
 CREATE FUNCTION lake.interpolate(value pg_catalog.float8, ts pg_catalog.timestamptz) RETURNS pg_catalog.float8
     LANGUAGE c WINDOW IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'interpolate_wrapper';
 
--- Strict, so that a null leaves the state as it was.
-CREATE FUNCTION _lake.locf_step(state pg_catalog.anyelement, value pg_catalog.anyelement) RETURNS pg_catalog.anyelement
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS 'SELECT $2';
-
+-- Its step is strict: a null leaves the state as it was.
 CREATE AGGREGATE lake.locf(pg_catalog.anyelement) (
     SFUNC = _lake.locf_step,
     STYPE = pg_catalog.anyelement

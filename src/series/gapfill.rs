@@ -5,7 +5,7 @@ use super::api::need;
 use crate::error::Error;
 use crate::series::time;
 use crate::series::zone::{self, Zone};
-use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::datum::{AnyElement, Interval, TimestampWithTimeZone};
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -15,7 +15,7 @@ use std::ffi::{c_int, c_void};
 extension_sql_file!(
     "../../sql/install/54_series_gapfill.sql",
     name = "series_gapfill_sql",
-    requires = ["catalog", gapfill, interpolate]
+    requires = ["catalog", gapfill, interpolate, locf_step]
 );
 
 #[pg_extern(schema = "lake", stable, parallel_safe)]
@@ -48,6 +48,12 @@ pub fn gapfill(
         next = Some(buckets.next(here));
         time::to_pg(here).ok()
     })))
+}
+
+/// The step of the aggregate `lake.locf`: the last value stands. Strict, so that it never sees a null.
+#[pg_extern(schema = "_lake", immutable, parallel_safe, strict)]
+pub fn locf_step(_last: AnyElement, value: AnyElement) -> AnyElement {
+    value
 }
 
 /// What the window remembers from row to row. All zero at first.
