@@ -8,6 +8,7 @@
 //! - [`points`], [`lines`], [`ingest`], [`resolve`] — from what was sent to rows.
 //! - [`query`] — buckets, aggregates, fills, last values.
 //! - [`retention`], [`jobs`] — which chunks go, which are made ahead, one step at a time.
+//! - [`rollup`] — aggregates kept by bucket, read through a view.
 //! - [`zone`] — `lake.bucket`; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
 
 mod aggregates;
@@ -26,6 +27,7 @@ mod query;
 mod raw_json;
 mod resolve;
 mod retention;
+pub mod rollup;
 mod time;
 mod zone;
 

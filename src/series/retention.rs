@@ -6,7 +6,7 @@ use crate::catalog::{Store, job};
 use crate::error::{Error, Result};
 use crate::gucs;
 use crate::series::backend::{Backend, Chunk};
-use crate::series::{options, time};
+use crate::series::{options, rollup, time};
 use crate::spi;
 use lake_chunks::Micros;
 use lake_chunks::retention::{self, Policy, Reason};
@@ -102,7 +102,15 @@ fn blocked_by(store: &Store, chunk: &Chunk) -> Result<Option<String>> {
         &[chunk.relation.oid.into(), chunk.owner.into(), store.oid().into()],
         |row| spi::need::<String>(row, 1),
     )?;
-    Ok(found.into_iter().next())
+    match found.into_iter().next() {
+        Some(reason) => Ok(Some(reason)),
+        None => rollup_needs(store, chunk),
+    }
+}
+
+fn rollup_needs(store: &Store, chunk: &Chunk) -> Result<Option<String>> {
+    let to_pg = |edge: Option<Micros>| edge.map(time::to_pg).transpose();
+    rollup::needs(store, to_pg(chunk.start)?, to_pg(chunk.end)?)
 }
 
 /// Drops the oldest chunk that is due and not blocked; `None` where there is none. Waits for locks
@@ -113,6 +121,13 @@ pub fn drop_next(store: &Store, now: TimestampWithTimeZone) -> Result<Option<Due
     };
     let settings = spi::LocalSettings::new();
     settings.set("lock_timeout", &gucs::worker_lock_timeout_ms().to_string());
+    // Late points may have come since the plan was made; under the lock none can.
+    if rollup::any(store)? {
+        spi::execute(&format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", store.relation), &[])?;
+        if rollup_needs(store, &due.chunk)?.is_some() {
+            return Ok(None);
+        }
+    }
     Backend::of(store)?.drop_chunk(&store.relation, &due.chunk)?;
     Ok(Some(due))
 }

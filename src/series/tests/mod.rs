@@ -8,3 +8,4 @@ mod ingest;
 mod lines;
 mod queries;
 mod rights;
+mod rollups;
