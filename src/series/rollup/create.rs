@@ -131,7 +131,7 @@ fn ensure_triggers(store: &Relation) -> Result<()> {
     Ok(())
 }
 
-/// Drops a rollup with its rows. With the last one of a store, its triggers and the job go.
+/// Drops a rollup with its rows. With the last one of a store its triggers go; the job stays, idle.
 pub fn drop(rollup: &Rollup) -> Result<()> {
     access::require_owner(&rollup.store)?;
     access::require_owner(&rollup.view)?;
