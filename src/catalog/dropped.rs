@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 
 /// The tables of the catalogue that hold rows about a store, the store itself last; a job before its
 /// runs, as the end of a run locks them.
-const ABOUT_STORES: [&str; 13] = [
+const ABOUT_STORES: [&str; 14] = [
     "job",
     "job_run",
     "metric",
@@ -22,6 +22,7 @@ const ABOUT_STORES: [&str; 13] = [
     "vector_recall",
     "vector_finding",
     "vector_cost",
+    "rollup",
     "store",
 ];
 
@@ -44,6 +45,16 @@ pub fn forget(tables: &[pg_sys::Oid]) -> Result<u64> {
                 &[tables.to_vec().into()],
             )?;
         }
+        spi::execute(
+            "DELETE FROM _lake.rollup WHERE view::pg_catalog.oid = ANY ($1::pg_catalog.oid[]) \
+             OR parts::pg_catalog.oid = ANY ($1::pg_catalog.oid[])",
+            &[tables.to_vec().into()],
+        )?;
+        spi::execute(
+            "DELETE FROM _lake.rollup_log l WHERE NOT EXISTS \
+             (SELECT FROM _lake.rollup r WHERE r.rollup_id = l.rollup_id)",
+            &[],
+        )?;
         spi::execute(
             "UPDATE _lake.store SET companion = NULL \
              WHERE companion::pg_catalog.oid = ANY ($1::pg_catalog.oid[])",

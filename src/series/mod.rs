@@ -10,6 +10,7 @@
 //! - [`query`] — buckets, aggregates, fills, last values; [`plot`] — the same as a chart.
 //! - [`interval`] — how wide new chunks are.
 //! - [`retention`], [`jobs`], [`lifecycle_api`] — which chunks go, which are made ahead, one step at a time.
+//! - [`rollup`] — aggregates kept by bucket, read through a view.
 //! - [`zone`] — `lake.bucket`; [`mod@gapfill`] — `lake.gapfill` and the window functions beside it; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
 
 mod adopt;
@@ -38,6 +39,7 @@ mod query_api;
 mod raw_json;
 mod resolve;
 mod retention;
+pub mod rollup;
 mod time;
 mod zone;
 

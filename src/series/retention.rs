@@ -15,7 +15,7 @@ use crate::catalog::{Store, job};
 use crate::error::{Error, Result};
 use crate::gucs;
 use crate::series::backend::{Backend, Chunk};
-use crate::series::{options, time};
+use crate::series::{options, rollup, time};
 use crate::spi;
 use crate::workers::actions::{Progress, Step};
 use crate::workers::waits;
@@ -153,6 +153,7 @@ fn blocked_by(store: &Store, chunk: &Chunk, what: What) -> Result<Vec<String>> {
     let mut reasons = other_owner(store, chunk)?;
     if what == What::Drop {
         reasons.extend(readers(chunk)?);
+        reasons.extend(rollup::needs(store, chunk)?);
     }
     Ok(reasons)
 }

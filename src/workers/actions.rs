@@ -112,6 +112,7 @@ pub static ACTIONS: &[Action] = &[
     Action::new("analyze", StoreKind::Geo, analyze),
     Action::new("make_chunks", StoreKind::Series, series::jobs::make_chunks),
     Action::new("retention", StoreKind::Series, series::jobs::retention),
+    Action::new(series::rollup::ACTION, StoreKind::Series, series::rollup::step),
     Action {
         long: true,
         attempts: Some(vector::build::ATTEMPTS),

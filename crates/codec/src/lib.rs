@@ -9,7 +9,7 @@
 //! ```
 //!
 //! with the checksum over all other bytes, `rows` a LEB128 number, `nulls` as in [`nulls`], and `values`
-//! as the codec says. Numbers are compressed by [pco](https://crates.io/crates/pco), bytes by a dictionary
+//! as the codec says. Numbers are compressed by the crate `pco`, bytes by a dictionary
 //! or by zstd; constants and arithmetic sequences are stored as such.
 //!
 //! Decoding trusts nothing: whatever the bytes, it returns a column that has as many rows as were asked

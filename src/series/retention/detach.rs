@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::gucs;
 use crate::names::Relation;
 use crate::series::backend::{Backend, Chunk};
+use crate::series::rollup;
 use crate::spi;
 use crate::workers::actions::{Done, Progress, Statement, Step};
 use crate::workers::waits;
@@ -65,6 +66,8 @@ pub fn unfinished(store: &Store) -> Result<Option<Step>> {
 
 /// Begins to drop a chunk.
 pub fn begin(store: &Store, chunk: &Chunk, now: TimestampWithTimeZone) -> Result<Step> {
+    // What comes into it from now on goes with it.
+    rollup::freeze(store, chunk)?;
     // Postgres can't detach concurrently beside a default partition.
     if has_default(store)? {
         waits::lock(&store.relation)?;

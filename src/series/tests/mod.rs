@@ -14,5 +14,6 @@ mod queries;
 mod random;
 mod retention;
 mod rights;
+mod rollups;
 mod values;
 mod writing;

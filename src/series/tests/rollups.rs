@@ -1,0 +1,155 @@
+//! Rollups: the view says what the points say, before and after refreshes.
+
+use super::helpers::{all, failure, run, text};
+use pgrx::prelude::*;
+
+/// A store with three days of points, and a rollup by hour.
+fn with_rollup() {
+    run("SELECT lake.series_create('s', engine => 'native')");
+    run("SELECT lake.series_ingest('s', array_agg(t), array_agg('m'::text), NULL, array_agg(extract(epoch FROM t)::float8))
+         FROM generate_series('2026-01-01'::timestamptz, '2026-01-03 23:50', '10 minutes') t");
+    run(
+        "SELECT lake.series_add_rollup('s', 'hourly', '1 hour', '{avg,min,max,sum,count,first,last}')",
+    );
+}
+
+/// Rows in which the view and the points differ.
+fn differences() -> String {
+    let points = "SELECT lake.bucket('1 hour', ts, 'UTC'), series_id, sum(value) / count(*), min(value),
+        max(value), sum(value), count(*), lake.first(value, ts), lake.last(value, ts) FROM s GROUP BY 1, 2";
+    all(&format!(
+        "((TABLE hourly) EXCEPT ALL ({points})) UNION ALL (({points}) EXCEPT ALL (TABLE hourly))"
+    ))
+}
+
+fn kept() -> Option<String> {
+    text("SELECT count(*) FROM hourly_parts")
+}
+
+#[pg_schema]
+mod tests {
+    use super::*;
+
+    #[pg_test]
+    fn a_rollup_is_right_before_and_after_each_change() {
+        with_rollup();
+        assert_eq!(differences(), "");
+        assert_eq!(kept().as_deref(), Some("0"));
+        run("SELECT lake.series_refresh_rollup('hourly')");
+        assert_eq!((differences(), kept().as_deref()), (String::new(), Some("72")));
+        assert_eq!(text("SELECT pending FROM lake.rollups").as_deref(), Some("0"));
+        for change in [
+            "SELECT lake.series_ingest('s', ARRAY['2025-12-31 12:00'::timestamptz], ARRAY['m'], NULL, ARRAY[5.0])",
+            "DELETE FROM s WHERE ts >= '2026-01-02 03:00' AND ts < '2026-01-02 05:30'",
+            "UPDATE s SET value = -1 WHERE ts = '2026-01-01 07:20'",
+            "UPDATE s SET ts = '2026-01-01 01:05' WHERE ts = '2026-01-03 01:10'",
+            "TRUNCATE s",
+        ] {
+            run(change);
+            assert_ne!(text("SELECT pending FROM lake.rollups").as_deref(), Some("0"), "{change}");
+            assert_eq!(differences(), "", "{change}, before the refresh");
+            run("SELECT lake.series_refresh_rollup('hourly')");
+            assert_eq!(text("SELECT pending FROM lake.rollups").as_deref(), Some("0"), "{change}");
+            assert_eq!(differences(), "", "{change}, after the refresh");
+        }
+        assert_eq!(kept().as_deref(), Some("0"));
+    }
+
+    #[pg_test]
+    fn a_part_is_refreshed_in_whole_buckets() {
+        with_rollup();
+        run("SELECT lake.series_refresh_rollup('hourly', '2026-01-02 03:30', '2026-01-02 05:10')");
+        assert_eq!((differences(), kept().as_deref()), (String::new(), Some("3")));
+    }
+
+    #[pg_test]
+    fn buckets_follow_the_rollups_time_zone_and_not_the_sessions() {
+        run("SELECT lake.series_create('s', engine => 'native')");
+        run("SELECT lake.series_ingest('s', ARRAY['2026-03-28 22:30Z', '2026-03-29 21:30Z', '2026-03-29 22:30Z']::timestamptz[],
+             ARRAY['m', 'm', 'm'], NULL, ARRAY[1.0, 2.0, 4.0])");
+        run(
+            "SELECT lake.series_add_rollup('s', 'daily', '1 day', '{sum}', timezone => 'Europe/Berlin')",
+        );
+        let days = "SELECT (bucket AT TIME ZONE 'UTC')::text AS at, sum FROM daily ORDER BY bucket";
+        let expected =
+            "(\"2026-03-27 23:00:00\",1) (\"2026-03-28 23:00:00\",2) (\"2026-03-29 22:00:00\",4)";
+        for zone in ["UTC", "Asia/Tokyo", "America/New_York"] {
+            run(&format!("SET LOCAL TimeZone = '{zone}'"));
+            assert_eq!(all(days), expected, "{zone}");
+            run("SELECT lake.series_refresh_rollup('daily')");
+            assert_eq!(all(days), expected, "{zone}, refreshed");
+        }
+    }
+
+    #[pg_test]
+    fn retention_waits_for_the_refresh_and_leaves_what_was_rolled_up() {
+        with_rollup();
+        run("SELECT lake.series_set_retention('s', '1 day')");
+        let blocked = "SELECT count(*) FROM lake.series_plan_retention('s') WHERE blocked_by LIKE 'rollup hourly has not been refreshed past%'";
+        assert_eq!(text(blocked).as_deref(), Some("3"));
+        run("SELECT lake.series_refresh_rollup('hourly')");
+        assert_eq!(text(blocked).as_deref(), Some("0"));
+        run("SELECT lake.run_job(job_id) FROM lake.jobs WHERE action = 'retention'");
+        assert_eq!(text("SELECT count(*) FROM s").as_deref(), Some("0"));
+        assert_eq!(text("SELECT count(*) FROM hourly").as_deref(), Some("72"));
+    }
+
+    #[pg_test]
+    fn the_job_refreshes_and_keeps() {
+        with_rollup();
+        run("SELECT lake.series_add_rollup('s', 'brief', '1 hour', keep => '1 hour')");
+        run("SELECT lake.run_job(job_id) FROM lake.jobs WHERE action = 'refresh_rollup'");
+        assert_eq!((differences(), kept().as_deref()), (String::new(), Some("72")));
+        assert_eq!(text("SELECT count(*) FROM brief_parts").as_deref(), Some("0"));
+    }
+
+    #[pg_test]
+    fn dropping_leaves_nothing() {
+        with_rollup();
+        run("SELECT lake.series_drop_rollup('hourly')");
+        let left =
+            "SELECT (SELECT count(*) FROM _lake.rollup) + (SELECT count(*) FROM _lake.rollup_log)
+                    + (SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'lake_rollup%')";
+        assert_eq!(text(left).as_deref(), Some("0"));
+        run("SELECT lake.series_add_rollup('s', 'hourly', '1 hour'); SELECT lake.drop_store('s')");
+        assert_eq!(text(left).as_deref(), Some("0"));
+        assert_eq!(
+            text("SELECT to_regclass('hourly') IS NULL AND to_regclass('hourly_parts') IS NULL")
+                .as_deref(),
+            Some("true")
+        );
+    }
+
+    #[pg_test]
+    fn only_owners_define_and_writers_need_nothing_more() {
+        with_rollup();
+        run(
+            "CREATE ROLE writer; GRANT SELECT, INSERT ON s, s_series TO writer; SET LOCAL ROLE writer",
+        );
+        run(
+            "SELECT lake.series_ingest('s', ARRAY['2026-01-02 00:05'::timestamptz], ARRAY['m'], NULL, ARRAY[1.0])",
+        );
+        assert_eq!(failure("SELECT lake.series_add_rollup('s', 'mine', '1 hour')").0, "42501");
+        assert_eq!(failure("SELECT lake.series_refresh_rollup('hourly')").0, "42501");
+        assert_eq!(failure("SELECT lake.series_drop_rollup('hourly')").0, "42501");
+        assert_eq!(failure("SELECT * FROM hourly").0, "42501");
+        assert_eq!(failure("DELETE FROM _lake.rollup_log").0, "42501");
+        run("RESET ROLE");
+        assert_eq!(differences(), "");
+    }
+
+    #[pg_test]
+    fn what_cannot_be_kept_is_refused() {
+        run("SELECT lake.series_create('s', engine => 'native')");
+        let (state, message) =
+            failure("SELECT lake.series_add_rollup('s', 'r', '1 hour', '{p95}')");
+        assert_eq!((state.as_str(), message.as_str()), ("0A000", "a rollup can't hold \"p95\""));
+        assert_eq!(failure("SELECT lake.series_add_rollup('s', 'r', '1 hour', '{}')").0, "22023");
+        assert_eq!(failure("SELECT lake.series_add_rollup('s', 'r', '0 hours')").0, "22023");
+        assert_eq!(
+            failure("SELECT lake.series_add_rollup('s', 'r', '1 hour', timezone => 'Nowhere')").0,
+            "22023"
+        );
+        assert_eq!(failure("SELECT lake.series_refresh_rollup('s')").0, "42809");
+    }
+}
