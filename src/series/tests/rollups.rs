@@ -95,6 +95,36 @@ mod tests {
     }
 
     #[pg_test]
+    fn buckets_whose_points_are_gone_stay_as_they_are() {
+        with_rollup();
+        run(
+            "SELECT lake.series_refresh_rollup('hourly'); SELECT lake.series_set_retention('s', '1 day')",
+        );
+        let before = all("TABLE hourly ORDER BY 1, 2");
+        run("SELECT lake.run_job(job_id) FROM lake.jobs WHERE action = 'retention'");
+        assert_eq!(text("SELECT count(*) FROM s").as_deref(), Some("0"));
+        // A point so late that the chunk it belongs to has gone.
+        run(
+            "SELECT lake.series_ingest('s', ARRAY['2026-01-01 04:30Z'::timestamptz], ARRAY['m'], NULL, ARRAY[1e12])",
+        );
+        assert_eq!(all("TABLE hourly ORDER BY 1, 2"), before);
+        run("SELECT lake.series_refresh_rollup('hourly')");
+        assert_eq!(all("TABLE hourly ORDER BY 1, 2"), before);
+        run("TRUNCATE s; SELECT lake.series_refresh_rollup('hourly')");
+        assert_eq!(all("TABLE hourly ORDER BY 1, 2"), before);
+    }
+
+    #[pg_test]
+    fn a_chunk_stays_while_a_bucket_of_it_goes_on() {
+        run("SELECT lake.series_create('s', engine => 'native');
+             SELECT lake.series_ingest('s', ARRAY[now() - interval '3 days'], ARRAY['m'], NULL, ARRAY[1.0]);
+             SELECT lake.series_add_rollup('s', 'hundred', '100 days', ARRAY['sum']);
+             SELECT lake.series_refresh_rollup('hundred'); SELECT lake.series_set_retention('s', '1 day')");
+        let blocked = "SELECT count(*)::text FROM lake.series_plan_retention('s') WHERE blocked_by LIKE 'rollup hundred has a bucket there that ends at%'";
+        assert_eq!(text(blocked).as_deref(), Some("1"));
+    }
+
+    #[pg_test]
     fn the_job_refreshes_and_keeps() {
         with_rollup();
         run("SELECT lake.series_add_rollup('s', 'brief', '1 hour', keep => '1 hour')");
