@@ -80,9 +80,14 @@ fn the_worker_drops_what_is_due_and_gives_way_to_readers() {
                     array_agg(1.0::float8)) FROM generate_series(0, 9) d"
         ))
         .unwrap();
-        // A reader of the whole table is not interrupted, and nobody queues behind the job for long.
+        // A reader of the whole table is not interrupted, and nobody queues behind the job for long. Its
+        // snapshot goes on showing a chunk whose detach has begun.
         let mut reader = CLUSTER.connect("retained", "postgres");
-        let mut reading = reader.transaction().unwrap();
+        let mut reading = reader
+            .build_transaction()
+            .isolation_level(postgres::IsolationLevel::RepeatableRead)
+            .start()
+            .unwrap();
         reading.execute(&format!("SELECT count(*) FROM {table}"), &[]).unwrap();
         db.execute("SELECT lake.series_set_retention($1::text::regclass, '3 days')", &[&table])
             .unwrap();
