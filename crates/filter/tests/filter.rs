@@ -162,6 +162,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         ".*".prop_map(Value::from),
+        ".{490,520}".prop_map(Value::from),
     ];
     let name = prop_oneof![
         prop::sample::select(vec![
@@ -171,6 +172,7 @@ fn any_json() -> impl Strategy<Value = Value> {
             "$in",
             "$eq",
             "$gt",
+            "$lte",
             "$contains",
             "$x",
             "a.b"
@@ -208,11 +210,13 @@ proptest! {
                 let mut rest = compiled.sql.clone();
                 for n in (1..=compiled.params.len()).rev() {
                     let mark = format!("${n}::");
-                    prop_assert_eq!(rest.matches(&mark).count(), 1);
+                    // Twice where a text is longer than what its index holds.
+                    prop_assert!(matches!(rest.matches(&mark).count(), 1 | 2));
                     rest = rest.replace(&mark, "");
                 }
+                rest = rest.replace(&format!(", {}", lake_filter::PREFIX), "");
                 for word in [
-                    "pg_catalog.", "OPERATOR(", "jsonb_typeof(", "jsonb", "text", "'number'", "'string'",
+                    "\"left\"(", "ROW(", ", ", "pg_catalog.", "OPERATOR(", "jsonb_typeof(", "jsonb", "text", "'number'", "'string'",
                     "IS NOT TRUE", "IS NOT NULL", "IS NULL", "COLLATE \"C\"", "::", " AND ", " OR ",
                     "true", "false", "m", "@>", "->>", "->", ">=", "<=", ">", "<", "=",
                 ] {
