@@ -33,53 +33,6 @@ SELECT pg_catalog.pg_extension_config_dump('_lake.rollup', '');
 SELECT pg_catalog.pg_extension_config_dump('_lake.rollup_rollup_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('_lake.rollup_log', '');
 
--- The trigger. Whoever writes to the store needs no right to the log; on a table without rollups it
--- does nothing, so it is of no use to anybody who attaches it elsewhere.
-CREATE FUNCTION _lake.rollup_changed() RETURNS pg_catalog.trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    -- Which server and transaction added the last rollup.
-    added pg_catalog.text[] := pg_catalog.string_to_array(TG_ARGV[0], ':');
-BEGIN
-    -- A snapshot older than the rollup doesn't show it, and what is written would go unnoticed.
-    IF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed'
-       AND added[1] OPERATOR(pg_catalog.=) (SELECT c.system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system() c)
-       AND added[2]::pg_catalog.xid8 OPERATOR(pg_catalog.<>) pg_catalog.pg_current_xact_id()
-       AND NOT pg_catalog.pg_visible_in_snapshot(added[2]::pg_catalog.xid8, pg_catalog.pg_current_snapshot()) THEN
-        RAISE EXCEPTION USING
-            ERRCODE = '40001',
-            MESSAGE = pg_catalog.format('could not serialize access: a rollup was added to %s since this transaction began', TG_RELID::pg_catalog.regclass),
-            HINT = 'Run the transaction again.';
-    END IF;
-    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        INSERT INTO _lake.rollup_log (rollup_id, lo, hi)
-        SELECT r.rollup_id, COALESCE(r.frozen_until, '-infinity'), 'infinity'
-        FROM _lake.rollup r WHERE r.relid OPERATOR(pg_catalog.=) TG_RELID;
-        RETURN NULL;
-    END IF;
-    INSERT INTO _lake.rollup_log (rollup_id, lo, hi)
-    SELECT r.rollup_id, GREATEST(e.lo, r.frozen_until), e.hi
-    FROM (SELECT pg_catalog.min(ts) AS first, pg_catalog.max(ts) AS last
-          FROM changed GROUP BY pg_catalog.date_trunc('day', ts)) c
-    CROSS JOIN _lake.rollup r
-    CROSS JOIN LATERAL (SELECT lake.bucket(r.bucket, c.first, r.timezone) AS lo,
-                               _lake.bucket_end(r.bucket, c.last, r.timezone) AS hi) e
-    WHERE r.relid OPERATOR(pg_catalog.=) TG_RELID
-      AND (r.frozen_until IS NULL OR e.hi OPERATOR(pg_catalog.>) r.frozen_until);
-    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        INSERT INTO _lake.rollup_log (rollup_id, lo, hi)
-        SELECT r.rollup_id, GREATEST(e.lo, r.frozen_until), e.hi
-        FROM (SELECT pg_catalog.min(ts) AS first, pg_catalog.max(ts) AS last
-              FROM changed_before GROUP BY pg_catalog.date_trunc('day', ts)) c
-        CROSS JOIN _lake.rollup r
-        CROSS JOIN LATERAL (SELECT lake.bucket(r.bucket, c.first, r.timezone) AS lo,
-                                   _lake.bucket_end(r.bucket, c.last, r.timezone) AS hi) e
-        WHERE r.relid OPERATOR(pg_catalog.=) TG_RELID
-          AND (r.frozen_until IS NULL OR e.hi OPERATOR(pg_catalog.>) r.frozen_until);
-    END IF;
-    RETURN NULL;
-END $$;
-
 CREATE VIEW lake.rollups AS
 SELECT r.relid AS store, r.view AS rollup, r.bucket, r.timezone, r.aggregates, r.refresh_lag, r.keep,
        r.refreshed_at, p.pending_from, p.pending

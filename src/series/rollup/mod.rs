@@ -3,10 +3,11 @@
 //!
 //! - [`api`] — the SQL functions.
 //! - [`definition`] — a rollup as registered, and the statements that follow from it.
-//! - [`create`] — making and dropping.
+//! - [`create`] — making and dropping; [`changed`] — the trigger that writes the log.
 //! - [`refresh`] — computing what the log names, one window a step.
 
 mod api;
+mod changed;
 mod create;
 mod definition;
 mod refresh;
@@ -29,6 +30,7 @@ extension_sql_file!(
     requires = [
         "series_sql",
         api::bucket_end,
+        changed::rollup_changed,
         api::series_add_rollup,
         api::series_refresh_rollup,
         api::series_drop_rollup

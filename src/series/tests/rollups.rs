@@ -124,6 +124,24 @@ mod tests {
         assert_eq!(text(blocked).as_deref(), Some("1"));
     }
 
+    /// A trigger without transition tables, and a view that stands in for them.
+    #[pg_test]
+    fn the_trigger_lends_its_rights_to_nobody() {
+        run("CREATE ROLE mallory; GRANT CREATE ON SCHEMA public TO mallory; SET ROLE mallory;
+             SELECT lake.series_create('s', engine => 'native'); SELECT lake.series_add_rollup('s', 'hourly', '1 hour');
+             CREATE TABLE ran_as (who text);
+             CREATE FUNCTION spy() RETURNS timestamptz LANGUAGE plpgsql AS $$
+                 BEGIN INSERT INTO public.ran_as VALUES (current_user); RETURN now(); END $$;
+             CREATE TEMP VIEW changed AS SELECT spy() AS ts;
+             CREATE TRIGGER mine AFTER INSERT ON s FOR EACH STATEMENT EXECUTE FUNCTION _lake.rollup_changed();
+             SELECT lake.series_ingest('s', ARRAY[now()], ARRAY['m'], NULL, ARRAY[1.0]); RESET ROLE");
+        assert_eq!(
+            text("SELECT string_agg(DISTINCT who, ',') FROM ran_as").as_deref(),
+            Some("mallory")
+        );
+        assert_eq!(failure("SELECT _lake.rollup_changed()").0, "39P01");
+    }
+
     #[pg_test]
     fn the_job_refreshes_and_keeps() {
         with_rollup();
