@@ -9,7 +9,7 @@ mod tests {
     /// Severity and finding of what is said about something.
     fn findings(like: &str) -> Vec<String> {
         value(&format!(
-            "SELECT COALESCE(array_agg(severity || ': ' || subject || ': ' || finding ORDER BY 1), '{{}}') \
+            "SELECT COALESCE(array_agg(severity || ': ' || subject || ': ' || finding ORDER BY severity, subject, finding), '{{}}') \
              FROM lake.health() WHERE finding LIKE '{like}'"
         ))
     }

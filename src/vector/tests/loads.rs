@@ -8,9 +8,10 @@ mod tests {
 
     fn definitions() -> Vec<String> {
         value(
-            "SELECT coalesce(array_agg(pg_get_indexdef(i.indexrelid) || coalesce(obj_description(i.indexrelid), '') ORDER BY 1), '{}') \
+            "SELECT coalesce(array_agg(definition ORDER BY definition), '{}') \
+             FROM (SELECT pg_get_indexdef(i.indexrelid) || coalesce(obj_description(i.indexrelid), '') AS definition \
              FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam \
-             JOIN lake.stores s ON s.store = i.indrelid WHERE a.amname IN ('hnsw', 'ivfflat')",
+             JOIN lake.stores s ON s.store = i.indrelid WHERE a.amname IN ('hnsw', 'ivfflat')) d",
         )
     }
 
