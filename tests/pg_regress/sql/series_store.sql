@@ -7,7 +7,7 @@ SET search_path = series_store, public;
 SET TimeZone = 'UTC';
 
 -- Both engines; TimescaleDB is the default where it is installed.
-SELECT engine, installed_version IS NOT NULL AS installed, edition FROM lake.engines WHERE engine = 'timescaledb';
+SELECT engine, installed_version IS NOT NULL AS installed, edition IN ('apache', 'community') AS edition_known FROM lake.engines WHERE engine = 'timescaledb';
 SELECT lake.series_create('by_default');
 SELECT lake.series_create('cpu', chunk_interval => '6 hours', engine => 'native', options => '{"chunks_ahead": 1, "strict": true}');
 SELECT lake.series_create('series_store.mem', '7 days', 'timescaledb', '{"max_past": null, "max_series": 5}');
