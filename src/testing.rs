@@ -1,5 +1,6 @@
 //! What the tests in the database share.
 
+use crate::engines::{self, TimescaleEdition};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::panic::Location;
@@ -19,6 +20,20 @@ pub fn lacks(engine: &str) -> bool {
     let lacks = !has(engine);
     if lacks {
         left_out(engine);
+    }
+    lacks
+}
+
+/// The same of TimescaleDB's community edition. Where it is there, the extension is made.
+#[track_caller]
+pub fn lacks_community_edition() -> bool {
+    let edition = || {
+        pgrx::Spi::run("CREATE EXTENSION IF NOT EXISTS timescaledb").expect("the extension");
+        engines::timescale_edition().expect("its edition")
+    };
+    let lacks = !has("timescaledb") || edition() != Some(TimescaleEdition::Community);
+    if lacks {
+        left_out("TimescaleDB's community edition");
     }
     lacks
 }

@@ -2,7 +2,7 @@
 
 CREATE VIEW lake.chunks AS
 SELECT c.store, c.chunk, c.range_start, c.range_end, c.rows, c.bytes,
-       NULL::pg_catalog.int8 AS compressed_bytes, NULL::pg_catalog.float8 AS ratio, c.state
+       c.compressed_bytes, c.ratio, c.state
 FROM _lake.chunks() c;
 
 CREATE VIEW lake.metrics AS
@@ -12,7 +12,7 @@ FROM _lake.metric m
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) m.relid::pg_catalog.oid
 WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT');
 
-COMMENT ON VIEW lake.chunks IS 'chunks of series stores: range, estimated rows, bytes with indexes, state (ahead, open, closed)';
+COMMENT ON VIEW lake.chunks IS 'chunks of series stores: range, estimated rows, bytes with indexes, those of the compressed rows and how many times smaller they became, state (ahead, open, closed, compressed)';
 COMMENT ON VIEW lake.metrics IS 'metrics defined by lake.series_define_metric';
 COMMENT ON FUNCTION lake.bucket(pg_catalog.interval, pg_catalog.timestamptz, pg_catalog.text, pg_catalog.timestamptz) IS 'start of the time bucket that holds ts, by the clock on the wall of the time zone';
 COMMENT ON FUNCTION lake.series_create(pg_catalog.text, pg_catalog.interval, pg_catalog.text, pg_catalog.jsonb) IS 'make a metric store: a table of points in chunks, and a table of series beside it';

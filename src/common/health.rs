@@ -47,11 +47,13 @@ pub fn health() -> Result<
     worker(&mut found)?;
     // SAFETY: reads who calls, before the checks act as somebody else.
     let caller = unsafe { pg_sys::GetUserId() };
+    let of_timescaledb = series::health::of_timescaledb()?;
     let by_query = access::as_extension_owner(|| {
         CHECKS
             .iter()
             .chain(&vector::health::CHECKS)
             .chain(&series::health::CHECKS)
+            .chain(of_timescaledb)
             .map(|check| run(check, caller))
             .collect::<Result<Vec<_>>>()
     })??;

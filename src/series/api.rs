@@ -5,7 +5,7 @@
 use crate::catalog::{Store, StoreKind};
 use crate::error::{Error, Result, SqlResult};
 use crate::regclass::RegClass;
-use crate::series::backend::Backend;
+use crate::series::backend::{Backend, Compressed};
 use crate::series::metric::{self, Definition};
 use crate::series::{create, interval, options, retention, time};
 use crate::spi;
@@ -171,6 +171,8 @@ pub fn chunks() -> Result<
             name!(range_end, Option<TimestampWithTimeZone>),
             name!(rows, Option<i64>),
             name!(bytes, i64),
+            name!(compressed_bytes, Option<i64>),
+            name!(ratio, Option<f64>),
             name!(state, String),
         ),
     >,
@@ -199,6 +201,8 @@ pub fn chunks() -> Result<
                 chunk.end.map(time::to_pg).transpose()?,
                 chunk.rows,
                 chunk.bytes,
+                chunk.compressed.map(|compressed| compressed.after),
+                chunk.compressed.map(Compressed::ratio),
                 retention::state(&chunk, now).to_owned(),
             ));
         }

@@ -29,13 +29,31 @@ pub struct Chunk {
     pub end: Option<Micros>,
     /// The planner's estimate; `None` where the chunk was never analyzed.
     pub rows: Option<i64>,
-    /// With indexes and TOAST.
+    /// With indexes, TOAST and compressed rows.
     pub bytes: i64,
     pub owner: pg_sys::Oid,
+    pub compressed: Option<Compressed>,
+}
+
+/// What compression came to, in bytes with indexes and TOAST.
+#[derive(Debug, Clone, Copy)]
+pub struct Compressed {
+    /// Of the rows that are compressed, before.
+    pub before: i64,
+    pub after: i64,
+}
+
+impl Compressed {
+    /// How many times smaller the rows became.
+    #[expect(clippy::cast_precision_loss, reason = "a ratio, to be looked at")]
+    pub fn ratio(self) -> f64 {
+        self.before as f64 / self.after.max(1) as f64
+    }
 }
 
 impl Chunk {
-    /// From the columns oid, schema, name, start, end, rows, bytes, owner.
+    /// From the columns oid, schema, name, start, end, rows, bytes, owner, and for compressed chunks the
+    /// bytes before and after.
     pub fn read(row: &SpiHeapTupleData<'_>) -> Result<Self> {
         let finite = |ts: Option<TimestampWithTimeZone>| {
             ts.map(time::from_pg).filter(|instant| time::is_finite(*instant))
@@ -51,7 +69,16 @@ impl Chunk {
             rows: spi::get(row, 6)?,
             bytes: spi::need(row, 7)?,
             owner: spi::need(row, 8)?,
+            compressed: match (spi::get(row, 9)?, spi::get(row, 10)?) {
+                (Some(before), Some(after)) => Some(Compressed { before, after }),
+                _ => None,
+            },
         })
+    }
+
+    /// What it takes, or would take, as plain rows.
+    pub fn plain_bytes(&self) -> i64 {
+        self.bytes + self.compressed.map_or(0, |compressed| compressed.before - compressed.after)
     }
 
     /// What the chunk covers, as far as retention is concerned: one without an end is never due.

@@ -1,6 +1,9 @@
 //! What `lake.health()` says of series stores.
 
 use crate::common::health::{Check, INFO, WARNING};
+use crate::engines::{self, TimescaleEdition};
+use crate::error::Result;
+use crate::series::hypertable;
 
 pub const CHECKS: [Check; 2] = [
     Check {
@@ -25,3 +28,26 @@ pub const CHECKS: [Check; 2] = [
         remedy: "SELECT chunk, reason, blocked_by FROM lake.series_plan_retention({}) WHERE blocked_by IS NOT NULL;",
     },
 ];
+
+/// Of hypertables, where TimescaleDB has policies of its own.
+const POLICIES: [Check; 1] = [Check {
+    severity: WARNING,
+    sql: "SELECT s.relid::text, \
+              'a retention policy of TimescaleDB drops chunks too, by their age alone: no plan shows it, and what rollups still need doesn''t stop it', \
+              format('SELECT %I.remove_retention_policy(%L);', e.extnamespace::regnamespace, s.relid) \
+          FROM timescaledb_information.jobs t \
+          JOIN pg_class c ON c.relname = t.hypertable_name \
+           AND c.relnamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = t.hypertable_schema) \
+          JOIN _lake.store s ON s.relid = c.oid::regclass \
+          JOIN pg_extension e ON e.extname = 'timescaledb' \
+          WHERE t.proc_name = 'policy_retention' \
+            AND (EXISTS (SELECT FROM _lake.job j WHERE j.relid = s.relid AND j.action = 'retention') \
+                 OR EXISTS (SELECT FROM _lake.rollup r WHERE r.relid = s.relid))",
+    remedy: "{}",
+}];
+
+/// Those that look into TimescaleDB's views, as far as it is there.
+pub fn of_timescaledb() -> Result<&'static [Check]> {
+    let community = engines::timescale_edition()? == Some(TimescaleEdition::Community);
+    Ok(if community && hypertable::find()?.is_some() { &POLICIES } else { &[] })
+}

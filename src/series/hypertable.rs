@@ -2,7 +2,7 @@
 //! `drop_chunks` and the documented columns of `timescaledb_information`. Its catalogue changes with
 //! every release.
 
-use crate::engines::{self, Engine};
+use crate::engines::{self, Engine, TimescaleEdition};
 use crate::error::{Error, Result};
 use crate::names::Relation;
 use crate::series::backend::Chunk;
@@ -64,23 +64,48 @@ pub fn time_dimension(table: &Relation) -> Result<Option<(String, String)>> {
 
 /// Every chunk, oldest first.
 pub fn chunks(table: &Relation) -> Result<Vec<Chunk>> {
-    if find()?.is_none() {
+    let Some(engine) = find()? else {
         return Err(Error::not_in_prerequisite_state(format!(
             "{table} needs the extension \"timescaledb\", which was dropped"
         )));
-    }
+    };
     spi::rows(
-        "SELECT c.oid, h.chunk_schema::text, h.chunk_name::text, h.range_start, h.range_end, \
-                NULLIF(c.reltuples, -1)::pg_catalog.int8, \
-                COALESCE(pg_catalog.pg_total_relation_size(c.oid), 0), c.relowner \
-         FROM timescaledb_information.chunks h \
-         JOIN pg_catalog.pg_namespace n ON n.nspname = h.chunk_schema \
-         JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = h.chunk_name \
-         WHERE h.hypertable_schema = $1::pg_catalog.name AND h.hypertable_name = $2::pg_catalog.name \
-         ORDER BY h.range_end, h.range_start, c.oid",
-        &[table.schema.as_str().into(), table.name.as_str().into()],
+        &format!(
+            "SELECT c.oid, h.chunk_schema::text, h.chunk_name::text, h.range_start, h.range_end, \
+                    NULLIF(c.reltuples, -1)::pg_catalog.int8, COALESCE(z.bytes, s.bytes, 0), c.relowner, \
+                    z.before, z.bytes - s.bytes \
+             FROM timescaledb_information.chunks h \
+             JOIN pg_catalog.pg_namespace n ON n.nspname = h.chunk_schema \
+             JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = h.chunk_name \
+             CROSS JOIN LATERAL (SELECT pg_catalog.pg_total_relation_size(c.oid) AS bytes) s \
+             LEFT JOIN ({}) z ON z.chunk_schema = h.chunk_schema AND z.chunk_name = h.chunk_name \
+             WHERE h.hypertable_schema = $1::pg_catalog.name AND h.hypertable_name = $2::pg_catalog.name \
+             ORDER BY h.range_end, h.range_start, c.oid",
+            compressed_chunks(&engine)?
+        ),
+        &[table.schema.as_str().into(), table.name.as_str().into(), table.oid.into()],
         Chunk::read,
     )
+}
+
+/// The chunks of the hypertable `$3` that TimescaleDB has compressed: `bytes` with the relation that
+/// holds the compressed rows, and `before`. Only its community edition makes them.
+fn compressed_chunks(engine: &Engine) -> Result<String> {
+    Ok(match engines::timescale_edition()? {
+        Some(TimescaleEdition::Community) => format!(
+            "SELECT d.chunk_schema, d.chunk_name, d.total_bytes AS bytes, s.before_compression_total_bytes AS before \
+             FROM {}($3::pg_catalog.oid::pg_catalog.regclass) s \
+             JOIN {}($3::pg_catalog.oid::pg_catalog.regclass) d \
+               ON d.chunk_schema = s.chunk_schema AND d.chunk_name = s.chunk_name \
+             WHERE s.compression_status = 'Compressed'",
+            engine.object("chunk_compression_stats"),
+            engine.object("chunks_detailed_size"),
+        ),
+        _ => "SELECT NULL::pg_catalog.name AS chunk_schema, NULL::pg_catalog.name AS chunk_name, \
+                     NULL::pg_catalog.int8 AS bytes, NULL::pg_catalog.int8 AS before \
+              WHERE $3::pg_catalog.oid IS NULL"
+            .to_owned(),
+    })
 }
 
 /// Drops the chunk's range, no more. It needs locks on that chunk only.

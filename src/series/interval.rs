@@ -73,7 +73,7 @@ pub fn advise(
         .iter()
         // Empty ones have a page for each index, which says nothing of what is written.
         .filter(|chunk| chunk.rows != Some(0))
-        .map(|chunk| retention::Chunk { range: chunk.range(), bytes: chunk.bytes })
+        .map(|chunk| retention::Chunk { range: chunk.range(), bytes: chunk.plain_bytes() })
         .collect();
     Ok(Advised {
         present: store.option_str("chunk_interval").unwrap_or_default().to_owned(),

@@ -234,6 +234,8 @@ pub fn state(chunk: &Chunk, now: Micros) -> &'static str {
     let range = chunk.range();
     if range.start > now {
         "ahead"
+    } else if chunk.compressed.is_some() {
+        "compressed"
     } else if range.end > now {
         "open"
     } else {

@@ -173,6 +173,7 @@ fn drop_detached(store: &Store, record: &Record) -> Result<Step> {
         rows: Some(record.rows),
         bytes: record.bytes,
         owner: pg_sys::InvalidOid,
+        compressed: None,
     };
     Ok(Step::Done(gone(&chunk)))
 }

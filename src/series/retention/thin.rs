@@ -91,17 +91,11 @@ fn behind(chunk: &Chunk, limit: Micros) -> bool {
 /// Deletes some of the rows; `None` where there were none, which is written down.
 pub fn delete(store: &Store, found: &Found) -> Result<Option<Progress>> {
     let chunk = &found.chunk.relation;
-    let deleted = spi::scalar::<i64>(
-        &format!(
-            "WITH gone AS ( \
-                 DELETE FROM {chunk} WHERE ctid = ANY (ARRAY ( \
-                     SELECT ctid FROM {chunk} WHERE series_id = ANY ($1) LIMIT $2)) \
-                 RETURNING 1) \
-             SELECT pg_catalog.count(*) FROM gone"
-        ),
-        &[found.series.to_vec().into(), ROWS_A_STEP.into()],
-    )?;
-    if deleted < ROWS_A_STEP {
+    let (deleted, all) = match found.chunk.compressed {
+        Some(_) => delete_series(found)?,
+        None => delete_rows(found)?,
+    };
+    if all {
         access::as_extension_owner(|| {
             spi::execute(
                 "INSERT INTO _lake.series_thinned (relid, chunk, state) \
@@ -120,6 +114,39 @@ pub fn delete(store: &Store, found: &Found) -> Result<Option<Progress>> {
         bytes_before: found.chunk.bytes,
         bytes_after: found.chunk.bytes,
     }))
+}
+
+/// Some of the rows; how many, and whether that was all.
+fn delete_rows(found: &Found) -> Result<(i64, bool)> {
+    let chunk = &found.chunk.relation;
+    let deleted = spi::scalar::<i64>(
+        &format!(
+            "WITH gone AS ( \
+                 DELETE FROM {chunk} WHERE ctid = ANY (ARRAY ( \
+                     SELECT ctid FROM {chunk} WHERE series_id = ANY ($1) LIMIT $2)) \
+                 RETURNING 1) \
+             SELECT pg_catalog.count(*) FROM gone"
+        ),
+        &[found.series.to_vec().into(), ROWS_A_STEP.into()],
+    )?;
+    Ok((deleted, deleted < ROWS_A_STEP))
+}
+
+/// The rows of one series. TimescaleDB's compressed rows have no `ctid`; by series they go without being
+/// decompressed where the chunk is segmented by it, and in bounded steps elsewhere.
+fn delete_series(found: &Found) -> Result<(i64, bool)> {
+    let chunk = &found.chunk.relation;
+    let first = spi::one::<i64>(
+        &format!("SELECT pg_catalog.min(series_id) FROM {chunk} WHERE series_id = ANY ($1)"),
+        &[found.series.to_vec().into()],
+    )?;
+    let Some(series) = first else { return Ok((0, true)) };
+    let settings = spi::LocalSettings::new();
+    settings.set("timescaledb.max_tuples_decompressed_per_dml_transaction", "0");
+    let rows = |verb: &str| format!("{verb} FROM {chunk} WHERE series_id = $1");
+    let deleted = spi::scalar(&rows("SELECT pg_catalog.count(*)"), &[series.into()])?;
+    spi::execute(&rows("DELETE"), &[series.into()])?;
+    Ok((deleted, false))
 }
 
 /// How many rows were ever written to a table, as its statistics know.

@@ -4,6 +4,7 @@ mod adopt;
 mod aggregates;
 mod buckets;
 mod chunks;
+mod community;
 mod gapfill;
 mod helpers;
 mod ingest;
