@@ -2,6 +2,7 @@
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
+use std::time::Duration;
 
 /// How often the launcher looks for databases with due jobs. A minute is as fine as job schedules
 /// are allowed to be; more often would only cost start-ups of visiting workers.
@@ -74,6 +75,10 @@ pub fn worker_lock_timeout_ms() -> i32 {
     WORKER_LOCK_TIMEOUT_MS.get()
 }
 
+pub fn worker_lock_timeout() -> Duration {
+    Duration::from_millis(WORKER_LOCK_TIMEOUT_MS.get().unsigned_abs().into())
+}
+
 pub fn init() {
     GucRegistry::define_int_guc(
         c"lake_stores.naptime",
@@ -98,7 +103,7 @@ pub fn init() {
     GucRegistry::define_int_guc(
         c"lake_stores.worker_lock_timeout",
         c"How long a background job waits for a lock before it gives way.",
-        c"The job is tried again later, with growing pauses; nobody queues behind it for longer.",
+        c"The job is tried again later, with growing pauses; nobody queues behind it for longer. Ten times as long where nobody queues.",
         &WORKER_LOCK_TIMEOUT_MS,
         1,
         600_000,

@@ -33,7 +33,7 @@ pub fn lacks_community_edition() -> bool {
     };
     let lacks = !has("timescaledb") || edition() != Some(TimescaleEdition::Community);
     if lacks {
-        left_out("TimescaleDB's community edition");
+        left_out("timescaledb-community");
     }
     lacks
 }

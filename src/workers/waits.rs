@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::gucs;
 use crate::names::Relation;
 use crate::spi::{self, LocalSettings};
+use pgrx::pg_sys;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -31,17 +32,38 @@ pub fn take() -> Duration {
     WAITED.take()
 }
 
-/// Locks a table against everybody to the end of the transaction; 55P03 after
-/// `lake_stores.worker_lock_timeout`. What follows needs the lock anyway: here its wait is counted.
+/// How many times `lake_stores.worker_lock_timeout` a lock against everybody is waited for while nobody
+/// waits behind.
+pub const PATIENCE: u32 = 10;
+
+/// How long others may wait behind after that: not so long that somebody notices.
+const QUEUE: Duration = Duration::from_millis(30);
+
+/// Between two looks whether a lock has become free.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Locks a table against everybody to the end of the transaction, for a job, which can come again; 55P03
+/// where it isn't free. What follows needs the lock anyway: here its wait is counted.
 pub fn lock(table: &Relation) -> Result<()> {
-    lock_in(table, "ACCESS EXCLUSIVE")
+    lock_within(table, gucs::worker_lock_timeout() * PATIENCE, QUEUE)
 }
 
-/// As [`lock`], in a mode of `LOCK TABLE`.
-pub fn lock_in(table: &Relation, mode: &'static str) -> Result<()> {
-    let settings = LocalSettings::new();
-    settings.set("lock_timeout", &gucs::worker_lock_timeout_ms().to_string());
+/// The same within `patience`, in which nobody waits behind, and then `queue`.
+pub fn lock_within(table: &Relation, patience: Duration, queue: Duration) -> Result<()> {
     let _wait = Wait::begin();
-    spi::execute(&format!("LOCK TABLE ONLY {table} IN {mode} MODE"), &[])?;
+    let begun = Instant::now();
+    while begun.elapsed() < patience {
+        // SAFETY: asks for a lock by the number of a table, which need not exist.
+        if unsafe {
+            pg_sys::ConditionalLockRelationOid(table.oid, pg_sys::AccessExclusiveLock as i32)
+        } {
+            return Ok(());
+        }
+        pgrx::check_for_interrupts!();
+        std::thread::sleep(PAUSE);
+    }
+    let settings = LocalSettings::new();
+    settings.set("lock_timeout", &format!("{}ms", queue.as_millis()));
+    spi::execute(&format!("LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE"), &[])?;
     Ok(())
 }

@@ -16,13 +16,13 @@ use crate::gucs;
 use crate::names::{self, Relation};
 use crate::series::native;
 use crate::spi;
+use crate::workers::waits;
 use carry::Belongings;
 use lake_chunks::Micros;
 use lake_chunks::range::Width;
 use pgrx::PgSqlErrorCode;
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the last moment, when nobody may use the table, is waited for without anybody waiting
 /// behind. After that others may, for `lake_stores.worker_lock_timeout`.
@@ -52,7 +52,7 @@ pub fn move_into_chunks(table: &Relation, column: &str, width: Width) -> Result<
         native::make_named(&new, &table.name, width, &instants(table, column, width)?)?;
         copy(table, &name)?;
         belongings.before(&new)?;
-        take_for_us_alone(table)?;
+        waits::lock_within(table, PATIENCE, gucs::worker_lock_timeout())?;
         belongings.free_sequences(&new)?;
         spi::execute(&format!("DROP TABLE {table}"), &[])?;
         spi::execute(&format!("ALTER TABLE {name} RENAME TO {}", names::ident(&table.name)), &[])?;
@@ -137,26 +137,6 @@ fn copy(table: &Relation, new: &str) -> Result<()> {
     if before != after {
         return Err(Error::internal(format!("{table} has {before} rows, and {after} were moved")));
     }
-    Ok(())
-}
-
-/// Locks the table against everybody. First without queueing for it, so that nobody waits behind;
-/// 55P03 where somebody keeps on using it.
-fn take_for_us_alone(table: &Relation) -> Result<()> {
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
-        // SAFETY: the table exists and is locked by this transaction already.
-        if unsafe {
-            pg_sys::ConditionalLockRelationOid(table.oid, pg_sys::AccessExclusiveLock as i32)
-        } {
-            return Ok(());
-        }
-        pgrx::check_for_interrupts!();
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let settings = spi::LocalSettings::new();
-    settings.set("lock_timeout", &gucs::worker_lock_timeout_ms().to_string());
-    spi::execute(&format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"), &[])?;
     Ok(())
 }
 

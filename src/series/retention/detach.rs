@@ -20,10 +20,6 @@ use crate::workers::waits;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 
-/// How many times `lake_stores.worker_lock_timeout` a detach waits for transactions that may still
-/// read the chunk. While it does, nobody waits for it but who makes or drops chunks.
-const PATIENCE: i32 = 10;
-
 /// A chunk that was begun to be dropped.
 struct Record {
     chunk: pg_sys::Oid,
@@ -103,9 +99,11 @@ fn finalize(store: &Store, chunk: &Relation, ours: Option<pg_sys::Oid>) -> Step 
     })
 }
 
+/// How long a detach waits for transactions that may still read the chunk. While it does, nobody waits
+/// for it but who makes or drops chunks.
 fn patience() -> Vec<(&'static str, String)> {
-    let ms = gucs::worker_lock_timeout_ms().saturating_mul(PATIENCE);
-    vec![("lock_timeout", format!("{ms}ms"))]
+    let patience = gucs::worker_lock_timeout() * waits::PATIENCE;
+    vec![("lock_timeout", format!("{}ms", patience.as_millis()))]
 }
 
 fn has_default(store: &Store) -> Result<bool> {
