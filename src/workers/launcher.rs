@@ -9,7 +9,7 @@ use crate::workers::process;
 use crate::workers::{LAUNCHER, LAUNCHER_OF, VISIT, databases};
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder};
 use pgrx::datum::IntoDatum;
-use pgrx::{pg_guard, pg_sys};
+use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -162,10 +162,15 @@ impl Visit {
             .enable_spi_access();
         let mut worker: pg_sys::BackgroundWorker = (&builder).into();
         let mut handle = std::ptr::null_mut();
-        // SAFETY: both outlive the call, which sets the handle where it returns true.
-        let started =
-            unsafe { pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, &raw mut handle) };
-        started.then_some(Self { database, handle })
+        // SAFETY: both outlive the call, which sets the handle where it returns true, in memory that
+        // lasts as long as the process.
+        let started = unsafe {
+            PgMemoryContexts::TopMemoryContext.switch_to(|_| {
+                pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, &raw mut handle)
+            })
+        };
+        // Lazily: a visit that never was has no handle to free.
+        started.then(|| Self { database, handle })
     }
 
     fn has_ended(&self) -> bool {

@@ -494,3 +494,30 @@ fn a_standby_runs_no_jobs() {
     make_due(&mut copy, job);
     poll(SOON, "a run of its own", || outcomes(&mut copy, job) == ["success", "success"]);
 }
+
+#[test]
+fn where_every_worker_process_is_taken_the_server_goes_on_and_jobs_wait() {
+    // One is the launcher, one is Postgres' own.
+    let cluster = Cluster::start(
+        Options::preloaded().preload(&["lake_stores"]).set("max_worker_processes", "2"),
+    );
+    cluster.create_database("app", &["lake_stores"]);
+    let mut db = cluster.connect("app", "postgres");
+    let job = store_with_job(&mut db, "public.metrics", "postgres");
+    make_due(&mut db, job);
+    poll(SOON, "the complaint", || cluster.log().contains("finds no free background worker"));
+    // Several more rounds, which the launcher outlives: its process is the one it was.
+    let launcher = "SELECT launcher_pid FROM lake.worker_status";
+    let pid: Option<i32> = db.query_one(launcher, &[]).unwrap().get(0);
+    let seen = Instant::now();
+    poll(SOON, "more rounds", || seen.elapsed() > Duration::from_secs(3));
+    assert_eq!(db.query_one(launcher, &[]).unwrap().get::<_, Option<i32>>(0), pid);
+    assert_eq!(cluster.log().matches("finds no free background worker").count(), 1);
+    assert!(outcomes(&mut db, job).is_empty());
+
+    drop(db);
+    cluster.configure([("max_worker_processes", "8")]);
+    cluster.restart();
+    let mut db = cluster.connect("app", "postgres");
+    poll(SOON, "the run", || outcomes(&mut db, job) == ["success"]);
+}
