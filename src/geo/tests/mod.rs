@@ -1,5 +1,6 @@
 //! Places against PostGIS: the same geometries, the same distances, the same rows as brute force.
 
+mod map;
 mod validity;
 
 use pgrx::prelude::*;
