@@ -2,11 +2,11 @@
 //!
 //! An edge over more than half the world is taken the short way round, as everywhere here; one of exactly
 //! 360° is the edge of a box round the whole world. Longitudes beyond ±180 say the same thing otherwise.
-//! So each line is followed with the [`turns`](Vertex) that it makes, cut along the *seams* (the meridians 180° + 360°·m), and
+//! So each line is followed with the turns that it makes, cut along the *seams* (the meridians 180° + 360°·m), and
 //! each part is moved back into the *strip* from -180° to 180°. Positions that needn't move keep every bit.
 //!
-//! - [`line`] cuts lines, [`polygon`] cuts polygons (by [`split`] along one seam after the other).
-//! - A ring round a pole is first led along the seam to the [`pole`] and back.
+//! - `line` cuts lines, `polygon` cuts polygons (by `split`, along one seam after the other).
+//! - A ring round a pole is first led along the seam to the `pole` and back.
 
 mod line;
 mod pole;
