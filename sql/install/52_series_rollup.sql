@@ -17,7 +17,9 @@ CREATE TABLE _lake.rollup (
     keep         pg_catalog.interval,
     refreshed_at pg_catalog.timestamptz,
     -- Buckets before stay as they are: their points are gone.
-    frozen_until pg_catalog.timestamptz
+    frozen_until pg_catalog.timestamptz,
+    -- How far the worker's pass has come; infinity once it is through, while others aren't.
+    pass         pg_catalog.timestamptz NOT NULL DEFAULT '-infinity'
 );
 CREATE INDEX rollup_relid ON _lake.rollup (relid);
 

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::names::{self, Relation};
 use crate::regclass::RegClass;
 use crate::spi;
-use pgrx::datum::Interval;
+use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 /// What a rollup can hold, each with its expression over points `p` and over kept rows `m`.
@@ -52,6 +52,20 @@ pub fn find(view: RegClass) -> Result<Rollup> {
 /// Those of a store, oldest first.
 pub fn of_store(store: pg_sys::Oid) -> Result<Vec<Rollup>> {
     read("relid = $1::pg_catalog.regclass", store)
+}
+
+/// Those that the worker's pass isn't through, each with how far it has come.
+pub fn in_pass(store: pg_sys::Oid) -> Result<Vec<(Rollup, TimestampWithTimeZone)>> {
+    let at = spi::rows(
+        "SELECT rollup_id, pass FROM _lake.rollup WHERE relid = $1::pg_catalog.regclass AND pass < 'infinity'",
+        &[store.into()],
+        |row| Ok((spi::need::<i64>(row, 1)?, spi::need(row, 2)?)),
+    )?;
+    let found = of_store(store)?.into_iter().filter_map(|rollup| {
+        let at = at.iter().find(|(id, _)| *id == rollup.id)?.1;
+        Some((rollup, at))
+    });
+    Ok(found.collect())
 }
 
 fn read(condition: &str, oid: pg_sys::Oid) -> Result<Vec<Rollup>> {

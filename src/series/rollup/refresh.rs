@@ -22,8 +22,12 @@ pub const ACTION: &str = "refresh_rollup";
 const MAX_EXPIRED: i64 = 50_000;
 
 /// Does one window of one of the store's rollups.
+///
+/// A run is one pass: through all rollups, and through each from its beginning to its end once. What comes
+/// for a window that it has been through is left to the next run, so that a busy window keeps neither the
+/// others nor other jobs waiting.
 pub fn step(store: &Store, _config: &Value, now: TimestampWithTimeZone) -> Result<Step> {
-    for rollup in definition::of_store(store.oid())? {
+    for (rollup, at) in definition::in_pass(store.oid())? {
         let until = spi::scalar(
             "SELECT lake.bucket($1, $2::pg_catalog.timestamptz - $3::pg_catalog.interval, $4)",
             &[
@@ -33,7 +37,11 @@ pub fn step(store: &Store, _config: &Value, now: TimestampWithTimeZone) -> Resul
                 rollup.timezone.as_str().into(),
             ],
         )?;
-        let mut done = window(store, &rollup, None, Some(until))?;
+        let mut done = None;
+        if let Some(window) = window(store, &rollup, Some(at), Some(until))? {
+            set_pass(&rollup, Some(window.end))?;
+            done = Some(window.written);
+        }
         if done.is_none() {
             done = Some(expire(&rollup, now)?).filter(|rows| *rows > 0);
         }
@@ -41,8 +49,33 @@ pub fn step(store: &Store, _config: &Value, now: TimestampWithTimeZone) -> Resul
             let subject = rollup.view.to_string();
             return Ok(Step::Done(Progress { subject, rows, ..Progress::default() }));
         }
+        set_pass(&rollup, None)?;
     }
+    access::as_extension_owner(|| {
+        spi::execute(
+            "UPDATE _lake.rollup SET pass = '-infinity' WHERE relid = $1::pg_catalog.regclass",
+            &[store.oid().into()],
+        )
+    })??;
     Ok(Step::Idle)
+}
+
+/// Notes how far the pass through a rollup has come; `None` where it is through.
+fn set_pass(rollup: &Rollup, at: Option<TimestampWithTimeZone>) -> Result<()> {
+    access::as_extension_owner(|| {
+        spi::execute(
+            "UPDATE _lake.rollup SET pass = COALESCE($2, 'infinity') WHERE rollup_id = $1",
+            &[rollup.id.into(), at.into()],
+        )
+    })??;
+    Ok(())
+}
+
+/// A window that was refreshed.
+struct Window {
+    end: TimestampWithTimeZone,
+    /// Rows.
+    written: i64,
 }
 
 /// Everything that waits between two instants; null for no limit. Returns how many rows were written.
@@ -53,20 +86,20 @@ pub fn all(
     to: Option<TimestampWithTimeZone>,
 ) -> Result<i64> {
     let mut rows = 0;
-    while let Some(written) = window(store, rollup, from, to)? {
+    while let Some(window) = window(store, rollup, from, to)? {
         pgrx::check_for_interrupts!();
-        rows += written;
+        rows += window.written;
     }
     Ok(rows)
 }
 
-/// Refreshes the first window that waits; `None` where nothing does. Returns the rows written.
+/// Refreshes the first window that waits; `None` where nothing does.
 fn window(
     store: &Store,
     rollup: &Rollup,
     from: Option<TimestampWithTimeZone>,
     to: Option<TimestampWithTimeZone>,
-) -> Result<Option<i64>> {
+) -> Result<Option<Window>> {
     // One at a time for each rollup; what another did is seen by the statements after this.
     access::as_extension_owner(|| {
         spi::execute(
@@ -98,7 +131,7 @@ fn window(
         &format!("INSERT INTO {parts} {}", parts_of(&rollup.store, "$3", "$4", "$1", "$2")),
         &[lo.into(), hi.into(), rollup.bucket.into(), rollup.timezone.as_str().into()],
     )?;
-    Ok(Some(written as i64))
+    Ok(Some(Window { end: hi, written: written as i64 }))
 }
 
 /// The first range that waits, no longer than a chunk or else one bucket.
