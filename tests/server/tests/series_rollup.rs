@@ -2,7 +2,7 @@
 //! is what the points say.
 
 use lake_server_tests::stores::{make_due, outcomes};
-use lake_server_tests::{Cluster, Options, SOON, Stop, poll};
+use lake_server_tests::{Cluster, Options, SOON, Stop, lacks, poll};
 use postgres::{Client, IsolationLevel};
 use std::path::Path;
 use std::sync::LazyLock;
@@ -59,7 +59,7 @@ impl Dice {
 }
 
 /// The view of each rollup, and the same of the points.
-const ROLLUPS: [(&str, &str); 2] = [
+const ROLLUPS: [(&str, &str); 3] = [
     (
         "SELECT bucket, series_id, avg, min, max, sum, count, first, last FROM hourly",
         "SELECT lake.bucket('1 hour', ts, 'UTC'), series_id, sum(value) / count(*), min(value), max(value), \
@@ -68,6 +68,11 @@ const ROLLUPS: [(&str, &str); 2] = [
     (
         "SELECT bucket, series_id, sum, count FROM daily",
         "SELECT lake.bucket('1 day', ts, 'Europe/Berlin'), series_id, sum(value), count(*) FROM m GROUP BY 1, 2",
+    ),
+    (
+        "SELECT bucket, series_id, avg, count, last, p95 FROM weekly",
+        "SELECT lake.bucket('7 days', ts, 'UTC'), series_id, sum(value) / count(*), count(*), lake.last(value, ts), \
+                lake.percentile(lake.percentile_sketch(value), 0.95) FROM m GROUP BY 1, 2",
     ),
 ];
 
@@ -102,8 +107,8 @@ fn compare(db: &mut Client) -> i64 {
     buckets
 }
 
-/// A store with three series, points of six days (and few of the weeks round them) and two rollups, which a
-/// job refreshes every second.
+/// A store with three series, points of six days (and few of the weeks round them) and three rollups, one
+/// of them made of another, which a job refreshes every second.
 fn store(cluster: &Cluster, database: &str, engine: &str) -> Client {
     let extensions: &[&str] =
         if engine == "timescaledb" { &["timescaledb", "lake_stores"] } else { &["lake_stores"] };
@@ -115,7 +120,8 @@ fn store(cluster: &Cluster, database: &str, engine: &str) -> Client {
          FROM generate_series('2026-01-01Z'::timestamptz, '2026-01-06 23:30Z', interval '30 minutes') t, generate_series(1, 3) n;
          SELECT lake.series_ingest('m', ts => array_agg(t), metric => array_agg('m1'::text), tags => NULL, value => array_agg(0.5::float8))
          FROM generate_series('2025-11-01 06:00Z'::timestamptz, '2026-01-09 06:00Z', interval '1 day') t;
-         SELECT lake.series_add_rollup('m', 'hourly', '1 hour', '{{avg,min,max,sum,count,first,last}}');
+         SELECT lake.series_add_rollup('m', 'hourly', '1 hour', '{{avg,min,max,sum,count,first,last,p95}}');
+         SELECT lake.series_add_rollup('hourly', 'weekly', '7 days', '{{avg,count,last,p95}}');
          SELECT lake.series_add_rollup('m', 'daily', '1 day', '{{sum,count}}', timezone => 'Europe/Berlin');
          SELECT lake.alter_job({}, schedule => '1 second')",
         JOB
@@ -140,10 +146,7 @@ fn settle(db: &mut Client) {
     poll(SOON, "everything to be refreshed", || {
         make_due(db, job);
         // What was written a moment ago is younger than the lag.
-        db.batch_execute(
-            "SELECT lake.series_refresh_rollup('hourly'); SELECT lake.series_refresh_rollup('daily')",
-        )
-        .unwrap();
+        db.batch_execute("SELECT lake.series_refresh_rollup(rollup) FROM lake.rollups").unwrap();
         pending(db) == 0
     });
 }
@@ -226,6 +229,13 @@ fn under_writers(database: &str, engine: &str) {
 #[test]
 fn the_view_is_right_under_writers_on_native_partitions() {
     under_writers("native", "native");
+}
+
+#[test]
+fn the_view_is_right_under_writers_on_a_hypertable() {
+    if !lacks("timescaledb") {
+        under_writers("hyper", "timescaledb");
+    }
 }
 
 #[test]
