@@ -14,6 +14,7 @@ fn need<T>(name: &str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| Error::null_value(format!("{name} must not be null")))
 }
 
+#[expect(clippy::too_many_arguments, reason = "they are what SQL passes")]
 #[pg_extern(schema = "lake")]
 fn series_add_rollup(
     store: Option<RegClass>,
