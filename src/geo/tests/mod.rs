@@ -2,6 +2,7 @@
 
 mod map;
 mod validity;
+mod watch;
 
 use pgrx::prelude::*;
 

@@ -8,6 +8,7 @@ use crate::access;
 use crate::error::{Error, Result, SqlResult};
 use crate::names::Relation;
 use crate::spi;
+use crate::trigger;
 use pgrx::prelude::*;
 use std::ffi::CStr;
 
@@ -19,19 +20,8 @@ CREATE FUNCTION _lake.rollup_changed() RETURNS pg_catalog.trigger
 "#
 )]
 fn rollup_changed(fcinfo: pg_sys::FunctionCallInfo) -> SqlResult<i64> {
-    // SAFETY: Postgres passes a call; one by a trigger has its data as the context, which lives as
-    // long as the call.
-    let data = unsafe {
-        let context = (*fcinfo).context;
-        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-            return Err(Error::new(
-                PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-                "_lake.rollup_changed is called by triggers alone",
-            )
-            .into());
-        }
-        context.cast::<pg_sys::TriggerData>()
-    };
+    // SAFETY: this is a call by Postgres.
+    let data = unsafe { trigger::data(fcinfo, "_lake.rollup_changed") }?;
     // SAFETY: trigger data is whole while the trigger runs; its arguments are C strings.
     let (table, event, arguments) = unsafe {
         let trigger = (*data).tg_trigger;

@@ -1,18 +1,13 @@
-//! Which instants a statement touched: the time column of its transition tables, read as they are.
-//!
-//! Nothing is planned and nothing of the table's owner is called, so this is cheap for the smallest of
-//! statements and lends the extension's rights to nobody.
+//! Which instants a statement touched: the time column of its transition tables.
 
 use crate::error::{Error, Result};
 use crate::series::time;
+use crate::trigger;
 use lake_chunks::{DAY, Micros};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{FromDatum, PgSqlErrorCode, PgTupleDesc, pg_sys};
 use std::collections::BTreeMap;
 use std::ffi::CString;
-
-/// How many rows are read between looks for interrupts.
-const ROWS_PER_LOOK: usize = 4096;
 
 /// First and last instants of days that were touched.
 #[derive(Default)]
@@ -25,9 +20,9 @@ impl Touched {
     /// `data` is of a trigger that is running.
     pub unsafe fn read(data: *const pg_sys::TriggerData, column: &str) -> Result<Self> {
         // SAFETY: as the caller promises; the relation is open while its trigger runs.
-        let (relation, tables) =
-            unsafe { ((*data).tg_relation, [(*data).tg_oldtable, (*data).tg_newtable]) };
-        if tables.iter().all(|table| table.is_null()) {
+        let (relation, mut tables) =
+            unsafe { ((*data).tg_relation, trigger::tables(data).peekable()) };
+        if tables.peek().is_none() {
             return Err(Error::new(
                 PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
                 "_lake.rollup_changed needs transition tables",
@@ -37,7 +32,7 @@ impl Touched {
         // SAFETY: as above.
         let attribute = unsafe { time_attribute((*relation).rd_id, column) }?;
         let mut touched = Self::default();
-        for table in tables.into_iter().filter(|table| !table.is_null()) {
+        for table in tables {
             // SAFETY: a transition table lives as long as the trigger and has its relation's columns, of
             // which the attribute is a timestamptz.
             unsafe { touched.read_table(table, (*relation).rd_att, attribute) };
@@ -53,45 +48,27 @@ impl Touched {
         columns: pg_sys::TupleDesc,
         attribute: i16,
     ) {
-        let wanted = usize::try_from(attribute - 1).unwrap_or_default();
         // The day of the row before: most rows are of the same.
         let mut open: Option<(Micros, (Micros, Micros))> = None;
-        // SAFETY: as the caller promises. The table is read by a pointer of our own; others have theirs.
-        unsafe {
-            let pointer =
-                pg_sys::tuplestore_alloc_read_pointer(table, pg_sys::EXEC_FLAG_REWIND as i32);
-            pg_sys::tuplestore_select_read_pointer(table, pointer);
-            pg_sys::tuplestore_rescan(table);
-            let slot =
-                pg_sys::MakeSingleTupleTableSlot(columns, &raw const pg_sys::TTSOpsMinimalTuple);
-            let mut rows = 0;
-            while pg_sys::tuplestore_gettupleslot(table, true, false, slot) {
-                rows += 1;
-                if rows % ROWS_PER_LOOK == 0 {
-                    pgrx::check_for_interrupts!();
+        let read = |datum| {
+            // SAFETY: the attribute is a timestamptz, and not null.
+            let at = unsafe { TimestampWithTimeZone::from_datum(datum, false) };
+            let Some(at) = at.map(time::from_pg) else { return };
+            let day = at.div_euclid(DAY);
+            match &mut open {
+                Some((of, (first, last))) if *of == day => {
+                    *first = at.min(*first);
+                    *last = at.max(*last);
                 }
-                pg_sys::slot_getsomeattrs_int(slot, i32::from(attribute));
-                if *(*slot).tts_isnull.add(wanted) {
-                    continue;
-                }
-                let datum = *(*slot).tts_values.add(wanted);
-                let Some(at) = TimestampWithTimeZone::from_datum(datum, false) else { continue };
-                let at = time::from_pg(at);
-                let day = at.div_euclid(DAY);
-                match &mut open {
-                    Some((of, (first, last))) if *of == day => {
-                        *first = at.min(*first);
-                        *last = at.max(*last);
-                    }
-                    other => {
-                        if let Some((of, ends)) = other.replace((day, (at, at))) {
-                            self.add(of, ends);
-                        }
+                other => {
+                    if let Some((of, ends)) = other.replace((day, (at, at))) {
+                        self.add(of, ends);
                     }
                 }
             }
-            pg_sys::ExecDropSingleTupleTableSlot(slot);
-        }
+        };
+        // SAFETY: as the caller promises.
+        unsafe { trigger::each(table, columns, attribute, read) };
         if let Some((day, ends)) = open {
             self.add(day, ends);
         }
