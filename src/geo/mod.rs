@@ -15,6 +15,7 @@ mod create;
 mod document;
 mod feature;
 mod geojson;
+pub mod health;
 mod map;
 mod measure;
 mod nearby;

@@ -151,11 +151,24 @@ mod tests {
         }
         let told = text("SELECT count(*)::text FROM happened").unwrap();
         assert!(told.parse::<i32>().unwrap() > 20, "only {told} events");
-        // What triggers don't see is found later.
-        run("ALTER TABLE movers DISABLE TRIGGER USER; \
+        // What triggers don't see is said, and found later.
+        run("ALTER TABLE movers DISABLE TRIGGER USER");
+        let warned = || {
+            text(
+                "SELECT string_agg(subject || ': ' || finding, '') FROM lake.health() WHERE finding LIKE '%the watch%'",
+            )
+        };
+        assert_eq!(
+            warned().as_deref(),
+            Some(
+                "happened: changes of movers go by the watch: of its four triggers lake_watch_… 0 fire"
+            )
+        );
+        run("\
              INSERT INTO movers (id, geom) SELECT 5000 + i, at(i, i) FROM generate_series(0, 30) i; \
              DELETE FROM movers WHERE id < 20; ALTER TABLE movers ENABLE TRIGGER USER");
         run("SELECT lake.geo_refresh_watch('happened')");
+        assert_eq!(warned(), None);
         assert_right("a refresh");
         assert_eq!(text("SELECT lake.geo_refresh_watch('happened')::text").as_deref(), Some("0"));
     }

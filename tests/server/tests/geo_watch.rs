@@ -142,7 +142,7 @@ fn the_worker_notes_who_stays_and_listeners_are_told() {
         "TRUNCATE movers; TRUNCATE happened; UPDATE fences SET geom = ST_MakeEnvelope(20, 20, 30, 30, 4326) WHERE id = 1",
     )
     .unwrap();
-    for (id, end) in [(7, "ROLLBACK"), (8, "COMMIT")] {
+    for (id, end) in [(107, "ROLLBACK"), (108, "COMMIT")] {
         db.batch_execute(&format!(
             "BEGIN; INSERT INTO movers (id, geom) VALUES ({id}, 'SRID=4326;POINT(25 25)'); {end}"
         ))
@@ -163,9 +163,9 @@ fn the_worker_notes_who_stays_and_listeners_are_told() {
         }
         told.iter().any(|payload| payload.contains("dwell"))
     });
-    let of_eight: Vec<&String> = told.iter().filter(|t| t.contains("\"place\" : 8")).collect();
-    assert_eq!(of_eight.len(), 2, "{told:?}");
-    for (payload, kind) in of_eight.into_iter().zip(["enter", "dwell"]) {
+    let of_one: Vec<&String> = told.iter().filter(|t| t.contains("\"place\" : 108")).collect();
+    assert_eq!(of_one.len(), 2, "{told:?}");
+    for (payload, kind) in of_one.into_iter().zip(["enter", "dwell"]) {
         let same: bool = db
             .query_one(
                 "SELECT e.kind = $2 AND e.place = ($1::text::json ->> 'place')::int AND e.fence = 1
@@ -177,7 +177,7 @@ fn the_worker_notes_who_stays_and_listeners_are_told() {
             .get(0);
         assert!(same, "{payload}");
     }
-    assert!(!told.iter().any(|t| t.contains("\"place\" : 7")), "{told:?}");
+    assert!(!told.iter().any(|t| t.contains("\"place\" : 107")), "{told:?}");
 }
 
 #[test]
