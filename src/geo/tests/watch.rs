@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(
             warned().as_deref(),
             Some(
-                "happened: changes of movers go by the watch: of its four triggers lake_watch_… 0 fire"
+                "public.happened: changes of public.movers go by the watch: of its four triggers lake_watch_… 0 fire"
             )
         );
         run("\
