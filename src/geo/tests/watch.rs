@@ -133,10 +133,10 @@ mod tests {
                    WHEN 0 THEN format('DELETE FROM movers WHERE id %% 7 = %s', (random() * 7)::int) \
                    WHEN 1 THEN format('DELETE FROM {fences} WHERE id = %L', 'f' || (random() * 9)::int) \
                    WHEN 2 THEN format('UPDATE {fences} SET geom = box(random() * 20, random() * 20, 3) WHERE id < %L', 'f' || (random() * 9)::int) \
-                   WHEN 3 THEN format('UPDATE movers SET id = id + 1000 WHERE id = %s', (random() * 60)::int) \
+                   WHEN 3 THEN format('UPDATE movers SET id = id + (random() * 1e12)::bigint + 1000 WHERE id = %s', (random() * 60)::int) \
                    WHEN 4 THEN 'UPDATE movers SET geom = NULL WHERE id % 11 = 3' \
                    WHEN 5 THEN CASE WHEN random() < 0.2 THEN 'TRUNCATE movers' ELSE 'DELETE FROM {fences} WHERE false' END \
-                   WHEN 6 THEN format('UPDATE {fences} SET id = id || ''x'' WHERE id = %L', 'f' || (random() * 9)::int) \
+                   WHEN 6 THEN format('UPDATE {fences} SET id = id || md5(random()::text) WHERE id = %L', 'f' || (random() * 9)::int) \
                    WHEN 7 THEN format('INSERT INTO {fences} (id, geom) VALUES (%L, box(%s, %s, %s)) ON CONFLICT (id) DO UPDATE SET geom = excluded.geom', \
                         'f' || (random() * 9)::int, random() * 20, random() * 20, 1 + random() * 9) \
                    WHEN 8 THEN 'UPDATE movers SET geom = at(\"Gis Engine\".ST_X(geom) + random() * 4 - 2, \"Gis Engine\".ST_Y(geom)) WHERE geom IS NOT NULL' \
