@@ -77,7 +77,7 @@ CREATE FUNCTION _lake.chunk_handler(pg_catalog.internal) RETURNS pg_catalog.tabl
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#
 )]
-pub fn chunk_handler(_arg: Internal) -> Internal {
+pub fn chunk_handler() -> Internal {
     Internal::from(Some(pg_sys::Datum::from(routine())))
 }
 
@@ -327,6 +327,10 @@ unsafe extern "C-unwind" fn relation_estimate_size(
         if let Some(link) = link::now(rel)
             && link.batches.is_some()
         {
+            // Of a heap without a page the planner thinks it may have ten by now.
+            if pg_sys::RelationGetNumberOfBlocksInFork(rel, pg_sys::ForkNumber::MAIN_FORKNUM) == 0 {
+                (*pages, *tuples) = (0, 0.0);
+            }
             *tuples += link.rows as f64;
         }
     }

@@ -39,6 +39,12 @@ pub struct Rows {
     left: usize,
 }
 
+/// The address of rows of batches: none.
+const NOWHERE: pg_sys::ItemPointerData = pg_sys::ItemPointerData {
+    ip_blkid: pg_sys::BlockIdData { bi_hi: u16::MAX, bi_lo: u16::MAX },
+    ip_posid: 0,
+};
+
 const PLAIN_SCAN: u32 = pg_sys::ScanOptions::SO_TYPE_SEQSCAN
     | pg_sys::ScanOptions::SO_ALLOW_STRAT
     | pg_sys::ScanOptions::SO_ALLOW_PAGEMODE;
@@ -181,7 +187,11 @@ impl Rows {
                 t_xmax: pg_sys::InvalidTransactionId,
                 t_field3: pg_sys::HeapTupleFields__bindgen_ty_1 { t_cid: 0 },
             };
+            (*header).t_infomask &= !(pg_sys::HEAP_XACT_MASK as u16);
             (*header).t_infomask |= (pg_sys::HEAP_XMIN_FROZEN | pg_sys::HEAP_XMAX_INVALID) as u16;
+            (*header).t_infomask2 &= !(pg_sys::HEAP2_XACT_MASK as u16);
+            (*header).t_ctid = NOWHERE;
+            (*tuple).t_self = NOWHERE;
             (*tuple).t_tableOid = (*chunk).rd_id;
             tuple
         }
@@ -303,6 +313,7 @@ pub unsafe fn next(
                 false
             } else {
                 pg_sys::ExecForceStoreHeapTuple(tuple, slot, false);
+                (*slot).tts_tid = NOWHERE;
                 (*slot).tts_tableOid = (*rel).rd_id;
                 true
             }

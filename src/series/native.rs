@@ -37,7 +37,7 @@ pub fn chunks(table: &Relation) -> Result<Vec<Chunk>> {
                 p.rows, p.bytes, p.relowner, p.before, p.after \
          FROM (SELECT c.oid, n.nspname::text, c.relname::text, c.relowner, \
                       pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound, \
-                      t.rows + COALESCE(s.rows, 0) AS rows, t.bytes + COALESCE(s.after, 0) AS bytes, \
+                      COALESCE(t.rows + s.rows, s.rows, t.rows) AS rows, t.bytes + COALESCE(s.after, 0) AS bytes, \
                       s.before, s.after \
                FROM pg_catalog.pg_inherits i \
                JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid \
