@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use lake_codec::{Bits, Bytes, Column, Kind, Values};
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 /// What values of this attribute are; 0A000 for what no table column of a sane type is.
 pub fn kind_of(att: &pg_sys::FormData_pg_attribute) -> Result<Kind> {
@@ -53,6 +53,31 @@ pub fn kind_named(name: &str) -> Option<Kind> {
         "bytes" => Kind::Bytes,
         _ => Kind::Fixed(name.strip_prefix("fixed")?.parse().ok()?),
     })
+}
+
+/// The column that is encoded in a `bytea`.
+///
+/// # Safety
+/// The datum is one.
+pub unsafe fn read(bytes: pg_sys::Datum, kind: Kind, rows: usize) -> Result<Column> {
+    // SAFETY: as the caller says; a copy made for this is freed after.
+    unsafe {
+        let stored = bytes.cast_mut_ptr::<pg_sys::varlena>();
+        let plain = pg_sys::pg_detoast_datum_packed(stored);
+        let column = lake_codec::decode(pgrx::varlena_to_byte_slice(plain), kind, rows);
+        if plain != stored {
+            pg_sys::pfree(plain.cast());
+        }
+        column.map_err(|corrupt| {
+            Error::new(
+                PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+                format!("a batch of compressed rows can't be read: {corrupt}"),
+            )
+            .hint(
+                "The disk or the memory changed what was written: restore the chunk from a backup.",
+            )
+        })
+    }
 }
 
 /// Gathers the values of one column of a batch.

@@ -84,13 +84,50 @@ pub fn create(chunk: pg_sys::Oid, layout: &[Stored]) -> Result<pg_sys::Oid> {
                 &[],
             )?;
         }
-        spi::execute(&format!("REVOKE ALL ON TABLE {table} FROM PUBLIC"), &[])?;
-        spi::execute(&format!("ALTER EXTENSION lake_stores ADD TABLE {table}"), &[])?;
-        spi::scalar::<pg_sys::Oid>(
+        let oid = spi::scalar::<pg_sys::Oid>(
             "SELECT $1::pg_catalog.regclass::pg_catalog.oid",
-            &[table.into()],
-        )
+            &[table.as_str().into()],
+        )?;
+        // What default privileges gave.
+        let others = spi::rows(
+            "SELECT DISTINCT a.grantee FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a \
+             WHERE c.oid = $1 AND a.grantee <> c.relowner",
+            &[oid.into()],
+            |row| spi::need::<pg_sys::Oid>(row, 1),
+        )?;
+        for role in others {
+            let role = spi::one::<String>(
+                "SELECT rolname::text FROM pg_catalog.pg_roles WHERE oid = $1",
+                &[role.into()],
+            )?
+            .map_or_else(|| "PUBLIC".to_owned(), |role| names::ident(&role));
+            spi::execute(&format!("REVOKE ALL ON TABLE {table} FROM {role} CASCADE"), &[])?;
+        }
+        let (companion, extension) = members(oid);
+        // SAFETY: both objects exist.
+        unsafe {
+            pg_sys::recordDependencyOn(
+                &raw const companion,
+                &raw const extension,
+                pg_sys::DependencyType::DEPENDENCY_EXTENSION,
+            );
+        }
+        Ok(oid)
     })?
+}
+
+/// A companion and the extension, whose member it is. `ALTER EXTENSION` would lock the extension to the end of the
+/// transaction, and let one chunk at a time be compressed.
+fn members(companion: pg_sys::Oid) -> (pg_sys::ObjectAddress, pg_sys::ObjectAddress) {
+    let address = |class: u32, object| pg_sys::ObjectAddress {
+        classId: pg_sys::Oid::from_u32(class),
+        objectId: object,
+        objectSubId: 0,
+    };
+    // SAFETY: looks a name up.
+    let extension = unsafe { pg_sys::get_extension_oid(c"lake_stores".as_ptr(), false) };
+    // pg_class and pg_extension.
+    (address(1259, companion), address(3079, extension))
 }
 
 /// Drops one, which nobody reads any more: whoever calls holds the chunk's lock against everybody, or the
@@ -98,7 +135,17 @@ pub fn create(chunk: pg_sys::Oid, layout: &[Stored]) -> Result<pg_sys::Oid> {
 pub fn drop(batches: pg_sys::Oid) -> Result<()> {
     let Ok(table) = names::Relation::by_oid(batches) else { return Ok(()) };
     access::as_extension_owner(|| {
-        spi::execute(&format!("ALTER EXTENSION lake_stores DROP TABLE {table}"), &[])?;
+        let (companion, extension) = members(batches);
+        // SAFETY: takes any numbers.
+        unsafe {
+            pg_sys::deleteDependencyRecordsForClass(
+                companion.classId,
+                companion.objectId,
+                extension.classId,
+                pg_sys::DependencyType::DEPENDENCY_EXTENSION as std::ffi::c_char,
+            );
+            pg_sys::CommandCounterIncrement();
+        }
         spi::execute(&format!("DROP TABLE {table}"), &[])?;
         Ok(())
     })?

@@ -8,15 +8,18 @@
 //!
 //! - [`routine`] — the access method: heap's own callbacks, but for those that must know of batches.
 //! - [`scan`] — plain scans: the rows of the heap, then those of the batches, under one snapshot.
-//! - [`writes`] — what may be written beside batches, and what is refused.
+//! - [`writes`] — what may be written beside batches, and what is refused; [`keys`] — whether a new row
+//!   repeats a key of theirs; [`batches`] — single columns of single batches, for that.
 //! - [`planner`] — no plan goes by an index while there are batches.
 //! - [`link`] — from the chunk to its batches; [`companion`] — the table of batches.
 //! - [`column`] — datums to columns of [`lake_codec`] and back.
 //!
 //! What can't be answered rightly is an error with a hint; nothing is left out in silence.
 
+mod batches;
 pub mod column;
 pub mod companion;
+mod keys;
 pub mod link;
 mod planner;
 pub mod routine;

@@ -3,7 +3,7 @@
 //! The scan itself is heap's. What it needs for the batches lies beside it, by its address, and goes when
 //! its memory does, be it by an error. It is opened when the scan begins, so that the companion is locked from then on.
 
-use super::column::Cursor;
+use super::column::{self, Cursor};
 use super::companion::{self, ROWS, Stored};
 use super::routine::heap_call;
 use super::{link, or_raise, raise, refuse};
@@ -86,18 +86,19 @@ impl Rows {
         }
     }
 
-    /// The next row of the chunk as a tuple, which lasts until the next call; null at the end.
+    /// The next row of the chunk as a tuple of these columns, which lasts until the next call; null at the end.
+    /// The columns are those that whoever reads has in mind: while ALTER TABLE rewrites, not those that the chunk is to have.
     ///
     /// # Safety
-    /// The chunk is open.
-    pub unsafe fn next(&mut self, chunk: pg_sys::Relation) -> pg_sys::HeapTuple {
+    /// They are the chunk's, as they are or have been.
+    pub unsafe fn next(&mut self, columns: pg_sys::TupleDesc) -> pg_sys::HeapTuple {
         // SAFETY: opened in `open`; the memory of the last row is nobody's any more.
         unsafe {
             pg_sys::MemoryContextReset(self.memory);
             let before = pg_sys::MemoryContextSwitchTo(self.memory);
-            let tuple = if self.left > 0 || or_raise(self.next_batch(chunk)) {
+            let tuple = if self.left > 0 || or_raise(self.next_batch()) {
                 self.left -= 1;
-                self.form(chunk)
+                self.form(columns)
             } else {
                 ptr::null_mut()
             };
@@ -107,7 +108,7 @@ impl Rows {
     }
 
     /// Decodes the next batch.
-    unsafe fn next_batch(&mut self, chunk: pg_sys::Relation) -> Result<bool> {
+    unsafe fn next_batch(&mut self) -> Result<bool> {
         // SAFETY: opened in `open`; the companion's columns are as `stored` says.
         unsafe {
             loop {
@@ -127,22 +128,7 @@ impl Rows {
                 for stored in &self.stored {
                     let bytes = value(stored.data)
                         .ok_or_else(|| Error::internal("a batch lacks a column"))?;
-                    let plain = pg_sys::pg_detoast_datum_packed(bytes.cast_mut_ptr());
-                    let column = lake_codec::decode(
-                        pgrx::varlena_to_byte_slice(plain),
-                        stored.kind,
-                        self.left,
-                    );
-                    let column = column.map_err(|corrupt| {
-                        Error::new(
-                            pgrx::PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
-                            format!("column {} of a batch of {}: {corrupt}", stored.attnum, super::name(chunk)),
-                        )
-                        .hint("The disk or memory changed what was written. Restore the chunk from a backup.")
-                    })?;
-                    if !ptr::addr_eq(plain, bytes.cast_mut_ptr::<u8>()) {
-                        pg_sys::pfree(plain.cast());
-                    }
+                    let column = column::read(bytes, stored.kind, self.left)?;
                     self.cursors.push(Cursor::new(column, stored.kind));
                 }
                 if self.left > 0 {
@@ -154,11 +140,10 @@ impl Rows {
 
     /// The tuple of the present row. Columns that came after compression have their missing value, as in
     /// rows of the heap.
-    unsafe fn form(&mut self, chunk: pg_sys::Relation) -> pg_sys::HeapTuple {
-        // SAFETY: the chunk is open; each cursor has another row; the header's fields are those of a
+    unsafe fn form(&mut self, columns: pg_sys::TupleDesc) -> pg_sys::HeapTuple {
+        // SAFETY: as the caller says; each cursor has another row; the header's fields are those of a
         // tuple that everybody sees and nobody deletes.
         unsafe {
-            let columns = (*chunk).rd_att;
             let count = (*columns).natts.unsigned_abs() as usize;
             let mut values = vec![pg_sys::Datum::null(); count];
             let mut nulls = vec![true; count];
@@ -192,7 +177,6 @@ impl Rows {
             (*header).t_infomask2 &= !(pg_sys::HEAP2_XACT_MASK as u16);
             (*header).t_ctid = NOWHERE;
             (*tuple).t_self = NOWHERE;
-            (*tuple).t_tableOid = (*chunk).rd_id;
             tuple
         }
     }
@@ -307,11 +291,12 @@ pub unsafe fn next(
             true
         } else {
             state.heap_is_done = true;
-            let tuple = state.rows.next(rel);
+            let tuple = state.rows.next((*slot).tts_tupleDescriptor);
             if tuple.is_null() {
                 pg_sys::ExecClearTuple(slot);
                 false
             } else {
+                (*tuple).t_tableOid = (*rel).rd_id;
                 pg_sys::ExecForceStoreHeapTuple(tuple, slot, false);
                 (*slot).tts_tid = NOWHERE;
                 (*slot).tts_tableOid = (*rel).rd_id;

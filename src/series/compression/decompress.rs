@@ -49,7 +49,7 @@ unsafe fn insert(rel: pg_sys::Relation, batches: pg_sys::Oid) -> i64 {
         let mut inserted = 0;
         loop {
             pgrx::check_for_interrupts!();
-            let tuple = rows.next(rel);
+            let tuple = rows.next((*rel).rd_att);
             if tuple.is_null() {
                 break;
             }

@@ -181,31 +181,57 @@ mod tests {
             "DELETE FROM \"o'S\" WHERE v = 7",
             "SELECT FROM \"o'S\" FOR SHARE",
             "MERGE INTO \"o'S\" t USING (VALUES (7)) n (v) ON t.v = n.v WHEN MATCHED THEN DELETE",
-            "INSERT INTO \"o'S\" VALUES ('2026-01-06Z', 1, 1)",
+            "INSERT INTO \"o'S\" VALUES ('2026-01-05 07:00Z', 3, 1) ON CONFLICT DO NOTHING",
+            "INSERT INTO \"o'S\" VALUES ('2026-01-05 07:00Z', 3, 1) ON CONFLICT (ts, \"h\"\"x\") DO UPDATE SET v = 1",
             "SELECT count(*) FROM \"o'S\" TABLESAMPLE BERNOULLI (50)",
             "CLUSTER \"C \"\"1'\" USING \"C \"\"1'_pkey\"",
             "CREATE UNIQUE INDEX ON \"C \"\"1'\" (ts, \"h\"\"x\", v)",
-            "TRUNCATE \"o'S\"",
+            "DO $x$ BEGIN PERFORM lake.series_decompress_chunk('\"C \"\"1''\"'); PERFORM lake.series_compress_chunk('\"C \"\"1''\"');
+             TRUNCATE \"o'S\"; END $x$",
         ] {
             let (state, message) = failure(sql);
             assert_eq!(state, "0A000", "{sql}: {message}");
             assert!(message.contains("\"C \"\"1'\" has compressed rows"), "{sql}: {message}");
         }
         assert_eq!(all("SELECT count(*), sum(v) FROM \"o'S\""), "(100,5050)");
-        // What is written elsewhere, or changes rows of the heap alone, is not.
-        run("INSERT INTO \"o'S\" VALUES ('2026-01-30Z', 1, 1), ('2026-01-31Z', 1, 1) ON CONFLICT DO NOTHING;
+        assert_eq!(failure("INSERT INTO \"o'S\" VALUES ('2026-01-05 07:00Z', 3, 1)").0, "23505");
+        // What repeats no key, or changes rows of the heap alone, is not.
+        run("INSERT INTO \"o'S\" VALUES ('2026-01-30Z', 1, 1), ('2026-01-31Z', 1, 1), ('2026-01-05 07:00Z', 2, 8) ON CONFLICT DO NOTHING;
              UPDATE \"o'S\" SET v = 2 WHERE ts = '2026-01-30Z'; DELETE FROM \"o'S\" WHERE ts = '2026-01-31Z'");
-        assert_eq!(all("SELECT count(*), sum(v) FROM \"o'S\""), "(101,5052)");
+        assert_eq!(all("SELECT count(*), sum(v) FROM \"o'S\""), "(102,5060)");
         run("SET enable_seqscan = off");
         assert_eq!(failure("SELECT FROM \"o'S\" WHERE ctid = '(0,1)'").0, "0A000");
-        assert_eq!(all("SELECT v FROM \"o'S\" WHERE ts = '2026-01-05 07:00Z'"), "(7)");
+        assert_eq!(
+            all("SELECT v FROM \"o'S\" WHERE ts = '2026-01-05 07:00Z' ORDER BY v"),
+            "(7) (8)"
+        );
         assert_eq!(all("SELECT v FROM \"o'S\" WHERE ts = '2026-01-30Z'"), "(2)");
         assert_eq!(
             all("SELECT count(*) FROM \"o'S\" WHERE ctid >= '(0,0)' OR ctid < '(0,0)'"),
-            "(101)"
+            "(102)"
+        );
+        assert_eq!(
+            outcome(
+                "TRUNCATE \"o'S\"; INSERT INTO \"o'S\" VALUES ('2026-01-05 07:00Z', 3, 1); SELECT 1/0"
+            ),
+            "22012"
         );
         run("CREATE INDEX ON \"o'S\" (v)");
         assert_eq!(all("SELECT v FROM \"o'S\" WHERE v = 50"), "(50)");
+    }
+
+    #[pg_test]
+    fn truncated_it_is_empty() {
+        compressed();
+        assert_eq!(outcome("TRUNCATE \"o'S\""), "0");
+        assert_eq!(all("SELECT count(*) FROM \"o'S\""), "(0)");
+        run("INSERT INTO \"o'S\" VALUES ('2026-01-05 07:00Z', 3, 1)");
+        assert_eq!(all("SELECT rows FROM lake.series_compress_chunk('\"C \"\"1''\"')"), "(1)");
+        assert_eq!(all("SELECT v FROM \"o'S\""), "(1)");
+        assert_eq!(
+            all("SELECT count(*) FROM pg_class WHERE relname LIKE 'batches%' AND relkind = 'r'"),
+            "(1)"
+        );
     }
 
     #[pg_test]
