@@ -59,6 +59,7 @@ pub fn compress(chunk: RegClass) -> Result<Compressed> {
     }
     let bytes_before = before.compressed_bytes + before.bytes;
     link(&chunk, Some(batches), rows, bytes_before)?;
+    companion::sweep()?;
     let bytes_after = spi::scalar(
         "SELECT pg_catalog.pg_total_relation_size($1::pg_catalog.regclass)",
         &[batches.into()],
