@@ -85,3 +85,64 @@ pub unsafe fn run_portal(portal: pg_sys::Portal) {
         );
     }
 }
+
+/// What an update says of indexes; more than yes and no since 16.
+#[cfg(feature = "pg15")]
+pub type UpdatesIndexes = bool;
+#[cfg(not(feature = "pg15"))]
+pub type UpdatesIndexes = pg_sys::TU_UpdateIndexes::Type;
+
+/// Where a relation's files are; has another name since 16.
+#[cfg(feature = "pg15")]
+pub type FileLocator = pg_sys::RelFileNode;
+#[cfg(not(feature = "pg15"))]
+pub type FileLocator = pg_sys::RelFileLocator;
+
+/// Gives a relation a new, empty file, in this transaction; the function has another name since 16.
+///
+/// # Safety
+/// The relation is open and locked against everybody.
+pub unsafe fn new_file(rel: pg_sys::Relation) {
+    // SAFETY: as the caller says.
+    unsafe {
+        let persistence = (*(*rel).rd_rel).relpersistence;
+        #[cfg(feature = "pg15")]
+        pg_sys::RelationSetNewRelfilenode(rel, persistence);
+        #[cfg(not(feature = "pg15"))]
+        pg_sys::RelationSetNewRelfilenumber(rel, persistence);
+    }
+}
+
+/// Makes all indexes of a table anew, those of its TOAST table as well; takes the statement too since 17.
+///
+/// # Safety
+/// The table is locked against everybody.
+pub unsafe fn reindex(table: pg_sys::Oid) {
+    let flags = pg_sys::REINDEX_REL_PROCESS_TOAST as c_int;
+    let mut params = pg_sys::ReindexParams::default();
+    // SAFETY: as the caller says.
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        pg_sys::reindex_relation(table, flags, &raw mut params);
+        #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+        pg_sys::reindex_relation(std::ptr::null(), table, flags, &raw mut params);
+    }
+}
+
+/// A column of a row type; more than an array's element since 18.
+///
+/// # Safety
+/// The row type is there, and has more than `at` columns.
+pub unsafe fn attribute<'a>(
+    columns: pg_sys::TupleDesc,
+    at: usize,
+) -> &'a pg_sys::FormData_pg_attribute {
+    // SAFETY: as the caller says.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        let attribute = &*(*columns).attrs.as_ptr().add(at);
+        #[cfg(feature = "pg18")]
+        let attribute = &*pg_sys::TupleDescAttr(columns, c_int::try_from(at).unwrap_or(c_int::MAX));
+        attribute
+    }
+}

@@ -8,12 +8,13 @@
 //!   arguments, check rights and call the capabilities in the files beside it.
 //! - [`common`] — SQL functions that serve all stores: versions, stores, rejects, jobs, health.
 //! - [`catalog`] — what the tables themselves can't say: stores, jobs, rejects.
+//! - [`chunk`] — compressed chunks: the table access method `lake_chunk`.
 //! - [`workers`] — launcher, visits to a database, the jobs.
 //! - [`mod@error`], [`names`], [`spi`], [`access`], [`gucs`], [`engines`], [`compat`], [`filter`],
 //!   [`jsonb`], [`regclass`], [`batch`], [`mod@trigger`] — one concern each.
 //!   `names` is the only place that quotes, `spi` the only one that talks to the executor.
 //!
-//! Logic that needs no database lives in `crates/`: `lake_geojson`, `lake_filter`, `lake_chunks`,
+//! Logic that needs no database lives in `crates/`: `lake_geojson`, `lake_filter`, `lake_chunks`, `lake_codec`,
 //! `lake_lines`, `lake_samples`, `lake_vectors`.
 
 use pgrx::prelude::*;
@@ -22,6 +23,7 @@ mod access;
 mod attempt;
 mod batch;
 mod catalog;
+mod chunk;
 mod common;
 mod compat;
 mod engines;
@@ -57,6 +59,7 @@ mod _lake {}
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     gucs::init();
+    chunk::install();
     vector::build::only_index::install();
     workers::init();
     if workers::is_preloaded() {

@@ -2,6 +2,7 @@
 //! at the next visit of a worker where event triggers were off.
 
 use crate::access;
+use crate::chunk::companion;
 use crate::error::{Result, SqlResult};
 use crate::spi;
 use pgrx::pg_sys;
@@ -35,6 +36,12 @@ pub fn forget(tables: &[pg_sys::Oid]) -> Result<u64> {
     }
     for table in tables {
         crate::vector::changed(*table);
+    }
+    if spi::scalar::<bool>(
+        "SELECT EXISTS (SELECT FROM _lake.series_compressed WHERE chunk = ANY ($1))",
+        &[tables.to_vec().into()],
+    )? {
+        companion::sweep()?;
     }
     access::as_extension_owner(|| {
         let mut stores = 0;
@@ -73,6 +80,7 @@ pub fn forget(tables: &[pg_sys::Oid]) -> Result<u64> {
 
 /// Forgets every table that isn't there any more. Returns how many stores that were.
 pub fn prune() -> Result<u64> {
+    companion::sweep()?;
     let mut gone = Vec::new();
     for table in ABOUT_STORES {
         gone.extend(spi::rows(

@@ -10,6 +10,7 @@
 //! - [`query`] — buckets, aggregates, fills, last values; [`plot`] — the same as a chart.
 //! - [`interval`] — how wide new chunks are.
 //! - [`retention`], [`jobs`], [`lifecycle_api`] — which chunks go, which are made ahead, one step at a time.
+//! - [`compression`] — chunks whose rows are compressed.
 //! - [`rollup`] — aggregates kept by bucket, read through a view.
 //! - [`zone`] — `lake.bucket`; [`mod@gapfill`] — `lake.gapfill` and the window functions beside it; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
 
@@ -17,6 +18,7 @@ mod adopt;
 mod aggregates;
 mod api;
 mod backend;
+pub mod compression;
 mod create;
 mod gapfill;
 pub mod health;

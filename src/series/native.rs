@@ -34,10 +34,11 @@ pub fn chunks(table: &Relation) -> Result<Vec<Chunk>> {
         "SELECT p.oid, p.nspname, p.relname, \
                 substring(p.bound FROM 'FROM [(]''([^'']+)''[)]')::pg_catalog.timestamptz, \
                 substring(p.bound FROM 'TO [(]''([^'']+)''[)]')::pg_catalog.timestamptz, \
-                p.rows, p.bytes, p.relowner, NULL::int8, NULL::int8 \
+                p.rows, p.bytes, p.relowner, p.before, p.after \
          FROM (SELECT c.oid, n.nspname::text, c.relname::text, c.relowner, \
                       pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound, \
-                      t.rows, t.bytes \
+                      COALESCE(t.rows + s.rows, s.rows, t.rows) AS rows, t.bytes + COALESCE(s.after, 0) AS bytes, \
+                      s.before, s.after \
                FROM pg_catalog.pg_inherits i \
                JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid \
                JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -46,6 +47,11 @@ pub fn chunks(table: &Relation) -> Result<Vec<Chunk>> {
                           COALESCE(pg_catalog.sum(pg_catalog.pg_total_relation_size(l.oid)), 0)::int8 AS bytes \
                    FROM pg_catalog.pg_partition_tree(c.oid) pt \
                    JOIN pg_catalog.pg_class l ON l.oid = pt.relid) t \
+               LEFT JOIN LATERAL ( \
+                   SELECT s.rows, s.bytes_before AS before, \
+                          pg_catalog.pg_total_relation_size(s.batches::pg_catalog.regclass) AS after \
+                   FROM _lake.series_compressed s WHERE s.chunk = c.oid \
+                     AND s.storage = c.relfilenode AND s.batches IS NOT NULL) s ON true \
                WHERE i.inhparent = $1 AND NOT i.inhdetachpending) p \
          ORDER BY 5 NULLS LAST, 4, p.oid",
         &[table.oid.into()],

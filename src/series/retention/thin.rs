@@ -9,7 +9,9 @@ use super::rules;
 use crate::access;
 use crate::catalog::Store;
 use crate::error::Result;
-use crate::series::backend::Chunk;
+use crate::regclass::RegClass;
+use crate::series::backend::{Backend, Chunk};
+use crate::series::compression;
 use crate::spi;
 use crate::workers::actions::Progress;
 use lake_chunks::Micros;
@@ -92,6 +94,7 @@ fn behind(chunk: &Chunk, limit: Micros) -> bool {
 pub fn delete(store: &Store, found: &Found) -> Result<Option<Progress>> {
     let chunk = &found.chunk.relation;
     let (deleted, all) = match found.chunk.compressed {
+        Some(_) if Backend::of(store)? == Backend::Native => delete_compressed(found)?,
         Some(_) => delete_series(found)?,
         None => delete_rows(found)?,
     };
@@ -130,6 +133,21 @@ fn delete_rows(found: &Found) -> Result<(i64, bool)> {
         &[found.series.to_vec().into(), ROWS_A_STEP.into()],
     )?;
     Ok((deleted, deleted < ROWS_A_STEP))
+}
+
+/// All of the rows, in one transaction that leaves the chunk compressed.
+fn delete_compressed(found: &Found) -> Result<(i64, bool)> {
+    if !found.has_rows()? {
+        return Ok((0, true));
+    }
+    let chunk = RegClass(found.chunk.relation.oid);
+    compression::decompress(chunk)?;
+    let deleted = spi::execute(
+        &format!("DELETE FROM {} WHERE series_id = ANY ($1)", found.chunk.relation),
+        &[found.series.to_vec().into()],
+    )?;
+    compression::compress(chunk)?;
+    Ok((i64::try_from(deleted).unwrap_or(i64::MAX), false))
 }
 
 /// The rows of one series. TimescaleDB's compressed rows have no `ctid`; by series they go without being

@@ -5,6 +5,7 @@ mod aggregates;
 mod buckets;
 mod chunks;
 mod community;
+mod compression;
 mod gapfill;
 mod helpers;
 mod ingest;

@@ -1,0 +1,346 @@
+//! Plain scans: first the rows of the heap, then those of the batches.
+//!
+//! The scan itself is heap's. What it needs for the batches lies beside it, by its address, and goes when
+//! its memory does, be it by an error. It is opened when the scan begins, so that the companion is locked from then on.
+
+use super::column::{self, Cursor};
+use super::companion::{self, ROWS, Stored};
+use super::routine::heap_call;
+use super::{link, or_raise, raise, refuse};
+use crate::compat;
+use crate::error::{Error, Result};
+use pgrx::{PgTupleDesc, pg_guard, pg_sys};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ptr;
+
+/// A bit of `rs_flags` that heap doesn't use: there are batches to be read after the heap.
+pub const HAS_BATCHES: u32 = 1 << 30;
+
+thread_local! {
+    static SCANS: RefCell<HashMap<usize, Scan>> = RefCell::default();
+}
+
+/// What a scan of a chunk with batches is at.
+struct Scan {
+    rows: Rows,
+    heap_is_done: bool,
+}
+
+/// The rows of all batches, one after the other.
+pub struct Rows {
+    companion: pg_sys::Relation,
+    scan: pg_sys::TableScanDesc,
+    batch: *mut pg_sys::TupleTableSlot,
+    /// For one row at a time.
+    memory: pg_sys::MemoryContext,
+    stored: Vec<Stored>,
+    cursors: Vec<Cursor>,
+    left: usize,
+}
+
+/// The address of rows of batches: none.
+const NOWHERE: pg_sys::ItemPointerData = pg_sys::ItemPointerData {
+    ip_blkid: pg_sys::BlockIdData { bi_hi: u16::MAX, bi_lo: u16::MAX },
+    ip_posid: 0,
+};
+
+const PLAIN_SCAN: u32 = pg_sys::ScanOptions::SO_TYPE_SEQSCAN
+    | pg_sys::ScanOptions::SO_ALLOW_STRAT
+    | pg_sys::ScanOptions::SO_ALLOW_PAGEMODE;
+
+impl Rows {
+    /// # Safety
+    /// The snapshot lasts as long as this; memory is taken from the current context.
+    pub unsafe fn open(batches: pg_sys::Oid, snapshot: pg_sys::Snapshot) -> Self {
+        // SAFETY: the companion is opened with a lock, which is kept.
+        unsafe {
+            let companion =
+                pg_sys::table_open(batches, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+            let columns =
+                PgTupleDesc::from_pg_is_copy(pg_sys::CreateTupleDescCopy((*companion).rd_att));
+            let stored = or_raise(companion::stored(&columns));
+            let scan = heap_call!(scan_begin(
+                companion,
+                snapshot,
+                0,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                PLAIN_SCAN
+            ));
+            Self {
+                companion,
+                scan,
+                batch: pg_sys::table_slot_create(companion, ptr::null_mut()),
+                memory: pg_sys::AllocSetContextCreateInternal(
+                    pg_sys::CurrentMemoryContext,
+                    c"lake_chunk row".as_ptr(),
+                    pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
+                    pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
+                    pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+                ),
+                stored,
+                cursors: vec![],
+                left: 0,
+            }
+        }
+    }
+
+    /// The next row of the chunk as a tuple of these columns, which lasts until the next call; null at the end.
+    /// The columns are those that whoever reads has in mind: while ALTER TABLE rewrites, not those that the chunk is to have.
+    ///
+    /// # Safety
+    /// They are the chunk's, as they are or have been.
+    pub unsafe fn next(&mut self, columns: pg_sys::TupleDesc) -> pg_sys::HeapTuple {
+        // SAFETY: opened in `open`; the memory of the last row is nobody's any more.
+        unsafe {
+            pg_sys::MemoryContextReset(self.memory);
+            let before = pg_sys::MemoryContextSwitchTo(self.memory);
+            let tuple = if self.left > 0 || or_raise(self.next_batch()) {
+                self.left -= 1;
+                self.form(columns)
+            } else {
+                ptr::null_mut()
+            };
+            pg_sys::MemoryContextSwitchTo(before);
+            tuple
+        }
+    }
+
+    /// Decodes the next batch.
+    unsafe fn next_batch(&mut self) -> Result<bool> {
+        // SAFETY: opened in `open`; the companion's columns are as `stored` says.
+        unsafe {
+            loop {
+                pgrx::check_for_interrupts!();
+                let forward = pg_sys::ScanDirection::ForwardScanDirection;
+                if !heap_call!(scan_getnextslot(self.scan, forward, self.batch)) {
+                    return Ok(false);
+                }
+                let value = |attnum: i16| {
+                    let mut is_null = false;
+                    let datum = pg_sys::slot_getattr(self.batch, attnum.into(), &raw mut is_null);
+                    (!is_null).then_some(datum)
+                };
+                self.left =
+                    value(ROWS).map_or(0, |rows| rows.value() as i32).try_into().unwrap_or(0);
+                self.cursors.clear();
+                for stored in &self.stored {
+                    let bytes = value(stored.data)
+                        .ok_or_else(|| Error::internal("a batch lacks a column"))?;
+                    let column = column::read(bytes, stored.kind, self.left)?;
+                    self.cursors.push(Cursor::new(column, stored.kind));
+                }
+                if self.left > 0 {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    /// The tuple of the present row. Columns that came after compression have their missing value, as in
+    /// rows of the heap.
+    unsafe fn form(&mut self, columns: pg_sys::TupleDesc) -> pg_sys::HeapTuple {
+        // SAFETY: as the caller says; each cursor has another row; the header's fields are those of a
+        // tuple that everybody sees and nobody deletes.
+        unsafe {
+            let count = (*columns).natts.unsigned_abs() as usize;
+            let mut values = vec![pg_sys::Datum::null(); count];
+            let mut nulls = vec![true; count];
+            let mut known = vec![false; count];
+            for (stored, cursor) in self.stored.iter().zip(&mut self.cursors) {
+                let at = usize::from(stored.attnum.unsigned_abs()) - 1;
+                let value = cursor.next();
+                known[at] = true;
+                if let Some(value) = value
+                    && !compat::attribute(columns, at).attisdropped
+                {
+                    values[at] = value;
+                    nulls[at] = false;
+                }
+            }
+            for at in (0..count).filter(|at| !known[*at]) {
+                let mut is_null = false;
+                let number = i32::try_from(at + 1).unwrap_or(i32::MAX);
+                values[at] = pg_sys::getmissingattr(columns, number, &raw mut is_null);
+                nulls[at] = is_null;
+            }
+            let tuple = pg_sys::heap_form_tuple(columns, values.as_mut_ptr(), nulls.as_mut_ptr());
+            let header = (*tuple).t_data;
+            (*header).t_choice.t_heap = pg_sys::HeapTupleFields {
+                t_xmin: pg_sys::TransactionId::from(pg_sys::FrozenTransactionId.into_inner()),
+                t_xmax: pg_sys::InvalidTransactionId,
+                t_field3: pg_sys::HeapTupleFields__bindgen_ty_1 { t_cid: 0 },
+            };
+            (*header).t_infomask &= !(pg_sys::HEAP_XACT_MASK as u16);
+            (*header).t_infomask |= (pg_sys::HEAP_XMIN_FROZEN | pg_sys::HEAP_XMAX_INVALID) as u16;
+            (*header).t_infomask2 &= !(pg_sys::HEAP2_XACT_MASK as u16);
+            (*header).t_ctid = NOWHERE;
+            (*tuple).t_self = NOWHERE;
+            tuple
+        }
+    }
+
+    /// From the first row again.
+    ///
+    /// # Safety
+    /// As for [`Rows::next`].
+    unsafe fn rewind(&mut self) {
+        self.left = 0;
+        self.cursors.clear();
+        // SAFETY: opened in `open`.
+        unsafe {
+            pg_sys::ExecClearTuple(self.batch);
+            heap_call!(scan_rescan(self.scan, ptr::null_mut(), false, false, false, false));
+        }
+    }
+
+    /// # Safety
+    /// Once, in the transaction that opened it.
+    pub unsafe fn close(self) {
+        // SAFETY: opened in `open`; the lock is kept to the end of the transaction.
+        unsafe {
+            pg_sys::ExecDropSingleTupleTableSlot(self.batch);
+            heap_call!(scan_end(self.scan));
+            pg_sys::MemoryContextDelete(self.memory);
+            pg_sys::table_close(self.companion, pg_sys::NoLock as pg_sys::LOCKMODE);
+        }
+    }
+}
+
+/// Called once heap has begun a scan: opens the batches where there are any and the kind of scan returns
+/// rows in any order. Others are refused.
+///
+/// # Safety
+/// The scan was begun by heap, with these flags, in the current memory context.
+pub unsafe fn begun(scan: pg_sys::TableScanDesc, snapshot: pg_sys::Snapshot, flags: u32) {
+    SCANS.with_borrow_mut(|scans| scans.remove(&(scan as usize)));
+    // SAFETY: the scan is heap's, of a relation that is open and locked.
+    unsafe {
+        let rel = (*scan).rs_rd;
+        let Some(now) = link::now(rel) else { return };
+        let is_mvcc =
+            !snapshot.is_null() && (*snapshot).snapshot_type == pg_sys::SnapshotType::SNAPSHOT_MVCC;
+        if !is_mvcc {
+            // Index builds read the heap part by heap's own functions, ANALYZE by others; a plain scan stops at the first row.
+            if now.batches.is_some() {
+                (*scan).rs_flags |= HAS_BATCHES;
+            }
+            return;
+        }
+        let Ok(link) = link::seen_by(rel, snapshot) else {
+            raise(
+                Error::new(
+                    pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+                    format!(
+                        "{} was compressed or decompressed after this transaction's snapshot was taken",
+                        super::name(rel)
+                    ),
+                )
+                .hint("Run the transaction again."),
+            )
+        };
+        let Some(batches) = link.and_then(|link| link.batches) else { return };
+        use pg_sys::ScanOptions::*;
+        for (kind, what) in [
+            (SO_TYPE_BITMAPSCAN, "no index holds them, so that it can't be read by one"),
+            (SO_TYPE_SAMPLESCAN, "TABLESAMPLE would leave them out"),
+            (SO_TYPE_TIDSCAN, "they have no ctid, so that it can't be read by that"),
+            (SO_TYPE_TIDRANGESCAN, "they have no ctid, so that it can't be read by that"),
+        ] {
+            if flags & kind != 0 {
+                refuse(rel, what);
+            }
+        }
+        (*scan).rs_flags |= HAS_BATCHES;
+        if !(*scan).rs_parallel.is_null() || flags & SO_TYPE_ANALYZE != 0 {
+            return;
+        }
+        let rows = Rows::open(batches, snapshot);
+        forget_with_memory(scan);
+        SCANS.with_borrow_mut(|scans| {
+            scans.insert(scan as usize, Scan { rows, heap_is_done: false });
+        });
+    }
+}
+
+/// The next row of a scan that [`HAS_BATCHES`].
+///
+/// # Safety
+/// As the executor calls it; `next` is heap's own.
+pub unsafe fn next(
+    scan: pg_sys::TableScanDesc,
+    direction: pg_sys::ScanDirection::Type,
+    slot: *mut pg_sys::TupleTableSlot,
+    next_of_heap: impl FnOnce() -> bool,
+) -> bool {
+    // SAFETY: as the caller says. The scan's state is taken out while it is used, so that nothing is
+    // borrowed where Postgres may raise an error; then it is lost with the scan.
+    unsafe {
+        let rel = (*scan).rs_rd;
+        let Some(mut state) = SCANS.with_borrow_mut(|scans| scans.remove(&(scan as usize))) else {
+            refuse(rel, "this kind of scan would leave them out")
+        };
+        if direction != pg_sys::ScanDirection::ForwardScanDirection {
+            refuse(
+                rel,
+                "a cursor can't read them backward (DECLARE … SCROLL over a sorted query can)",
+            );
+        }
+        let found = if !state.heap_is_done && next_of_heap() {
+            true
+        } else {
+            state.heap_is_done = true;
+            let tuple = state.rows.next((*slot).tts_tupleDescriptor);
+            if tuple.is_null() {
+                pg_sys::ExecClearTuple(slot);
+                false
+            } else {
+                (*tuple).t_tableOid = (*rel).rd_id;
+                pg_sys::ExecForceStoreHeapTuple(tuple, slot, false);
+                (*slot).tts_tid = NOWHERE;
+                (*slot).tts_tableOid = (*rel).rd_id;
+                true
+            }
+        };
+        SCANS.with_borrow_mut(|scans| scans.insert(scan as usize, state));
+        found
+    }
+}
+
+/// # Safety
+/// Heap rescans it as well.
+pub unsafe fn rescan(scan: pg_sys::TableScanDesc) {
+    if let Some(mut state) = SCANS.with_borrow_mut(|scans| scans.remove(&(scan as usize))) {
+        state.heap_is_done = false;
+        // SAFETY: the scan goes on.
+        unsafe { state.rows.rewind() };
+        SCANS.with_borrow_mut(|scans| scans.insert(scan as usize, state));
+    }
+}
+
+/// # Safety
+/// Heap ends it as well.
+pub unsafe fn ended(scan: pg_sys::TableScanDesc) {
+    if let Some(state) = SCANS.with_borrow_mut(|scans| scans.remove(&(scan as usize))) {
+        // SAFETY: the transaction that began it.
+        unsafe { state.rows.close() };
+    }
+}
+
+/// Has the state of a scan that ends by an error forgotten when its memory goes.
+unsafe fn forget_with_memory(scan: pg_sys::TableScanDesc) {
+    #[pg_guard]
+    unsafe extern "C-unwind" fn forget(scan: *mut std::ffi::c_void) {
+        // What it refers to goes with the transaction; here only what Rust has allocated.
+        SCANS.with_borrow_mut(|scans| scans.remove(&(scan as usize)));
+    }
+    // SAFETY: the callback lies in the context whose reset calls it, which is the scan's own.
+    unsafe {
+        let callback = pg_sys::palloc0(size_of::<pg_sys::MemoryContextCallback>())
+            .cast::<pg_sys::MemoryContextCallback>();
+        (*callback).func = Some(forget);
+        (*callback).arg = scan.cast();
+        pg_sys::MemoryContextRegisterResetCallback(pg_sys::CurrentMemoryContext, callback);
+    }
+}
