@@ -1,5 +1,5 @@
 # One word each; the work is in scripts/. Settings: PG=15|16|17|18, LAKE_CACHE=, CARGO_TARGET_DIR=, PG_CONFIG= (install).
-.PHONY: help setup build install demo demo-stop psql test test-all bench bench-vector bench-series lint fmt clean
+.PHONY: help setup build install package demo demo-stop psql test test-all bench bench-vector bench-series lint fmt clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -12,6 +12,9 @@ build: setup ## compile the extension into this clone's private Postgres
 
 install: setup ## build a release and install it into your own server (PG_CONFIG=)
 	@scripts/install
+
+package: setup ## make a Debian package of a release, in target/packages
+	@scripts/package
 
 demo: build ## all three stores on real data, in a private cluster
 	@scripts/demo

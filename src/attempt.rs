@@ -12,6 +12,14 @@ use std::panic::AssertUnwindSafe;
 /// long for an index); anything else, a cancel above all, goes on up once the subtransaction is undone: whoever catches it there, such as
 /// a block of PL/pgSQL, undoes the one that it began itself.
 pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    attempt_catching(is_fault_of_data, f)
+}
+
+/// The same, where the errors that `caught` fits come back.
+pub fn attempt_catching<R>(
+    caught: fn(PgSqlErrorCode) -> bool,
+    f: impl FnOnce() -> Result<R>,
+) -> Result<R> {
     // SAFETY: as PL/pgSQL does for a block with EXCEPTION: the context and the resource owner that
     // were current before are so again after, and exactly one of commit and rollback follows.
     unsafe {
@@ -27,7 +35,7 @@ pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
         let result = PgTryBuilder::new(AssertUnwindSafe(f))
             .catch_others(|cause| match &cause {
                 CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)
-                    if is_fault_of_data(report.sql_error_code()) =>
+                    if caught(report.sql_error_code()) =>
                 {
                     let mut error = Error::new(report.sql_error_code(), report.message());
                     error.detail = report.detail().map(str::to_owned);

@@ -11,7 +11,7 @@
 //! - [`chunk`] — compressed chunks: the table access method `lake_chunk`.
 //! - [`workers`] — launcher, visits to a database, the jobs.
 //! - [`mod@error`], [`names`], [`spi`], [`access`], [`gucs`], [`engines`], [`compat`], [`filter`],
-//!   [`jsonb`], [`regclass`], [`batch`] — one concern each.
+//!   [`jsonb`], [`regclass`], [`batch`], [`mod@trigger`] — one concern each.
 //!   `names` is the only place that quotes, `spi` the only one that talks to the executor.
 //!
 //! Logic that needs no database lives in `crates/`: `lake_geojson`, `lake_filter`, `lake_chunks`, `lake_codec`,
@@ -38,6 +38,7 @@ mod series;
 mod spi;
 #[cfg(any(test, feature = "pg_test"))]
 mod testing;
+mod trigger;
 mod vector;
 mod workers;
 

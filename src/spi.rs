@@ -14,6 +14,10 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
+mod latest;
+
+pub use latest::latest_rows;
+
 /// Runs a statement and returns how many rows it wrote or returned.
 pub fn execute(sql: &str, args: &[DatumWithOid<'_>]) -> Result<u64> {
     Spi::connect_mut(|client| {

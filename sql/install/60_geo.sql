@@ -85,8 +85,8 @@ COMMENT ON FUNCTION lake.geojson_is_valid(pg_catalog.text, pg_catalog.text) IS '
 COMMENT ON FUNCTION lake.geojson_is_valid(pg_catalog.jsonb, pg_catalog.text) IS 'Whether a GeoJSON document has no errors under the profile; for CHECK constraints and WHERE';
 COMMENT ON FUNCTION lake.geojson_assert(pg_catalog.text, pg_catalog.text) IS 'True for a GeoJSON document without errors; else raises the first, with its pointer; for CHECK constraints';
 COMMENT ON FUNCTION lake.geojson_assert(pg_catalog.jsonb, pg_catalog.text) IS 'True for a GeoJSON document without errors; else raises the first, with its pointer; for CHECK constraints';
-COMMENT ON FUNCTION lake.geojson_repair(pg_catalog.text) IS 'The document with rings closed and wound, longitudes wrapped, crs dropped; and the list of edits';
-COMMENT ON FUNCTION lake.geojson_repair(pg_catalog.jsonb) IS 'The document with rings closed and wound, longitudes wrapped, crs dropped; and the list of edits';
+COMMENT ON FUNCTION lake.geojson_repair(pg_catalog.text) IS 'The document with rings closed and wound, longitudes wrapped, cut at the antimeridian, crs dropped; and the list of edits';
+COMMENT ON FUNCTION lake.geojson_repair(pg_catalog.jsonb) IS 'The document with rings closed and wound, longitudes wrapped, cut at the antimeridian, crs dropped; and the list of edits';
 COMMENT ON FUNCTION lake.geojson_to_ewkb(pg_catalog.text, pg_catalog.int4) IS 'EWKB of a GeoJSON geometry or Feature; needs no PostGIS';
 COMMENT ON FUNCTION lake.geojson_to_ewkb(pg_catalog.jsonb, pg_catalog.int4) IS 'EWKB of a GeoJSON geometry or Feature; needs no PostGIS';
 COMMENT ON FUNCTION lake.geojson_from_ewkb(pg_catalog.bytea) IS 'GeoJSON of a geometry in EWKB or WKB, wound by the right-hand rule, with all its digits';

@@ -10,7 +10,7 @@ use pgrx::prelude::*;
 
 /// The tables of the catalogue that hold rows about a store, the store itself last; a job before its
 /// runs, as the end of a run locks them.
-const ABOUT_STORES: [&str; 14] = [
+const ABOUT_STORES: [&str; 15] = [
     "job",
     "job_run",
     "metric",
@@ -24,6 +24,7 @@ const ABOUT_STORES: [&str; 14] = [
     "vector_finding",
     "vector_cost",
     "rollup",
+    "geo_watch",
     "store",
 ];
 
@@ -61,6 +62,12 @@ pub fn forget(tables: &[pg_sys::Oid]) -> Result<u64> {
             "DELETE FROM _lake.rollup_log l WHERE NOT EXISTS \
              (SELECT FROM _lake.rollup r WHERE r.rollup_id = l.rollup_id)",
             &[],
+        )?;
+        spi::execute(
+            "DELETE FROM _lake.geo_watch WHERE fences::pg_catalog.oid = ANY ($1::pg_catalog.oid[]) \
+             OR events::pg_catalog.oid = ANY ($1::pg_catalog.oid[]) \
+             OR inside::pg_catalog.oid = ANY ($1::pg_catalog.oid[])",
+            &[tables.to_vec().into()],
         )?;
         spi::execute(
             "UPDATE _lake.store SET companion = NULL \

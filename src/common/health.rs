@@ -4,6 +4,7 @@ use crate::access;
 use crate::catalog::version;
 use crate::common::engines::{faults_of, state};
 use crate::error::Result;
+use crate::geo;
 use crate::gucs;
 use crate::series;
 use crate::spi;
@@ -53,6 +54,7 @@ pub fn health() -> Result<
             .iter()
             .chain(&vector::health::CHECKS)
             .chain(&series::health::CHECKS)
+            .chain(&geo::health::CHECKS)
             .chain(of_timescaledb)
             .map(|check| run(check, caller))
             .collect::<Result<Vec<_>>>()
@@ -156,7 +158,7 @@ pub struct Check {
     pub remedy: &'static str,
 }
 
-static CHECKS: [Check; 9] = [
+static CHECKS: [Check; 8] = [
     Check {
         severity: ERROR,
         sql: "SELECT format('job %s', j.job_id), \
@@ -217,16 +219,6 @@ static CHECKS: [Check; 9] = [
               AND NOT EXISTS (SELECT FROM _lake.job j WHERE j.relid = x.indrelid AND j.action = 'build_index') \
               AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = x.indexrelid)",
         remedy: "DROP INDEX CONCURRENTLY {}; and build it again.",
-    },
-    Check {
-        severity: WARNING,
-        sql: "SELECT s.relid::text, 'the geo store has no GiST index, so every search reads all rows', s.relid::text \
-              FROM _lake.store s JOIN pg_class c ON c.oid = s.relid \
-              WHERE s.kind = 'geo' AND NOT EXISTS ( \
-                  SELECT FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid \
-                  JOIN pg_am a ON a.oid = i.relam \
-                  WHERE x.indrelid = s.relid AND a.amname IN ('gist', 'spgist', 'brin'))",
-        remedy: "CREATE INDEX ON {} USING gist (geom); with the store's geometry column.",
     },
     Check {
         severity: WARNING,

@@ -46,6 +46,7 @@ fn drop(store: RegClass, keep_table: bool) -> Result<()> {
         .filter_map(|oid| Relation::by_oid(oid).ok())
         .collect::<Vec<_>>();
     crate::series::rollup::drop_all(relation.oid)?;
+    crate::geo::watch::drop_all(relation.oid)?;
     dropped::forget(&[relation.oid])?;
     if !keep_table {
         for companion in &companions {

@@ -14,11 +14,11 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 /// 22004 for an argument that is null.
-fn given<T>(argument: Option<T>, name: &str) -> Result<T> {
+pub(super) fn given<T>(argument: Option<T>, name: &str) -> Result<T> {
     argument.ok_or_else(|| Error::null_value(format!("{name} is null")))
 }
 
-fn places(store: Option<RegClass>) -> Result<Places> {
+pub(super) fn places(store: Option<RegClass>) -> Result<Places> {
     Places::find(given(store, "store")?)
 }
 

@@ -73,6 +73,11 @@ impl Bbox {
         Ok(Self { west, south, east, north })
     }
 
+    /// Degrees of longitude from west to east, eastwards.
+    pub fn width(&self) -> f64 {
+        self.east - self.west + if self.west > self.east { 360.0 } else { 0.0 }
+    }
+
     /// From an array of four.
     pub fn from_array(values: &[Option<f64>]) -> Result<Self> {
         match values {

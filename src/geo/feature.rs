@@ -187,6 +187,7 @@ fn canonical_uuid(text: &str) -> String {
 }
 
 fn ewkb(places: &Places, mut geometry: Geometry, mend: bool) -> Result<Vec<u8>, Refusal> {
+    let given = geometry.geometry_type();
     if mend {
         repair::geometry(&mut geometry);
     }
@@ -203,6 +204,16 @@ fn ewkb(places: &Places, mut geometry: Geometry, mend: bool) -> Result<Vec<u8>, 
             }
             (true, GeometryType::MultiPolygon, Geometry::Polygon(p)) => {
                 Geometry::MultiPolygon(vec![p])
+            }
+            _ if kind != given => {
+                return Err(Refusal::new(
+                    "geometry_type",
+                    "/geometry/type",
+                    format!(
+                        "a {given} across the antimeridian, cut a {kind}, where the store takes {wanted}"
+                    ),
+                    "Make the store for the Multi type or for Geometry; without repair it is stored uncut.",
+                ));
             }
             _ => {
                 return Err(Refusal::new(

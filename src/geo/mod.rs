@@ -3,7 +3,8 @@
 //! - [`geojson`] — the SQL functions on documents; [`document`], [`measure`] do the work.
 //! - [`api`] — the SQL functions on stores. [`store`] is the typed view of one; [`create`] makes or
 //!   adopts a table, [`upsert`] fills it (from features that [`feature`] has judged), [`nearby`] and
-//!   [`area`] search it, [`rows`] reads and writes it out.
+//!   [`area`] search it, [`rows`] reads and writes it out,
+//!   [`map`] draws it, [`watch`] notes who enters and leaves.
 //!
 //! Distances are those of the WGS 84 ellipsoid. Areas are taken as RFC 7946 draws them: edges are
 //! straight in longitude and latitude.
@@ -14,11 +15,14 @@ mod create;
 mod document;
 mod feature;
 mod geojson;
+pub mod health;
+mod map;
 mod measure;
 mod nearby;
 mod rows;
 mod store;
 mod upsert;
+pub mod watch;
 
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;

@@ -32,8 +32,8 @@ pub fn chunks(table: &Relation) -> Result<Vec<Chunk>> {
     settings.set("DateStyle", "ISO, YMD");
     spi::rows(
         "SELECT p.oid, p.nspname, p.relname, \
-                substring(p.bound FROM 'FROM \\(''([^'']+)''\\)')::pg_catalog.timestamptz, \
-                substring(p.bound FROM 'TO \\(''([^'']+)''\\)')::pg_catalog.timestamptz, \
+                substring(p.bound FROM 'FROM [(]''([^'']+)''[)]')::pg_catalog.timestamptz, \
+                substring(p.bound FROM 'TO [(]''([^'']+)''[)]')::pg_catalog.timestamptz, \
                 p.rows, p.bytes, p.relowner, p.before, p.after \
          FROM (SELECT c.oid, n.nspname::text, c.relname::text, c.relowner, \
                       pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound, \

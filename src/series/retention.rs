@@ -198,7 +198,10 @@ pub fn next(store: &Store, now: TimestampWithTimeZone) -> Result<Step> {
     if let Some(due) = due.iter().find(|due| due.blocked_by.is_empty()) {
         return match backend {
             Backend::Native => detach::begin(store, &due.chunk, now),
-            Backend::Hypertable => drop_now(store, backend, &due.chunk),
+            Backend::Hypertable => {
+                rollup::freeze(store, &due.chunk)?;
+                drop_now(store, backend, &due.chunk)
+            }
         };
     }
     let going: Vec<pg_sys::Oid> = due.iter().map(|due| due.chunk.relation.oid).collect();

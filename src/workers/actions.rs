@@ -4,6 +4,7 @@
 
 use crate::catalog::{Store, StoreKind};
 use crate::error::Result;
+use crate::geo;
 use crate::series;
 use crate::spi;
 use crate::vector;
@@ -110,6 +111,7 @@ pub static ACTIONS: &[Action] = &[
     Action::new("analyze", StoreKind::Vector, analyze),
     Action::new("analyze", StoreKind::Series, analyze),
     Action::new("analyze", StoreKind::Geo, analyze),
+    Action::new(geo::watch::ACTION, StoreKind::Geo, geo::watch::step),
     Action::new("make_chunks", StoreKind::Series, series::jobs::make_chunks),
     Action::new("retention", StoreKind::Series, series::jobs::retention),
     Action::new(series::rollup::ACTION, StoreKind::Series, series::rollup::step),

@@ -9,7 +9,7 @@ use crate::workers::process;
 use crate::workers::{LAUNCHER, LAUNCHER_OF, VISIT, databases};
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder};
 use pgrx::datum::IntoDatum;
-use pgrx::{pg_guard, pg_sys};
+use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 const RESTART: Duration = Duration::from_secs(5);
 /// The shortest time between two rounds, however often somebody asks for one.
 const BREATH: Duration = Duration::from_secs(1);
+/// How soon a visit is tried again that found no free process: parallel queries take and free them all
+/// the time.
+const RETRY: Duration = Duration::from_millis(200);
 /// After how many visits that found no extension the launcher of one database ends. More than one,
 /// because it may have been started in the transaction that creates the extension.
 const PATIENCE: u32 = 3;
@@ -45,8 +48,14 @@ pub extern "C-unwind" fn lake_stores_launcher(argument: pg_sys::Datum) {
     process::install_signals();
     BackgroundWorker::connect_worker_to_spi(None, None);
     process::name(LAUNCHER);
-    Launcher { only, visits: Vec::new(), to_visit: VecDeque::new(), absent: 0, complained: false }
-        .run();
+    Launcher {
+        only,
+        visits: Vec::new(),
+        to_visit: VecDeque::new(),
+        absent: 0,
+        finds_no_process: false,
+    }
+    .run();
     // An orderly end: the postmaster forgets this worker.
 }
 
@@ -55,7 +64,8 @@ struct Launcher {
     visits: Vec<Visit>,
     to_visit: VecDeque<pg_sys::Oid>,
     absent: u32,
-    complained: bool,
+    /// Where the last visit to be started was not.
+    finds_no_process: bool,
 }
 
 /// A visit that is under way.
@@ -88,7 +98,10 @@ impl Launcher {
                 }
             }
             self.start_visits();
-            let pause = next_round.saturating_duration_since(Instant::now());
+            let mut pause = next_round.saturating_duration_since(Instant::now());
+            if self.finds_no_process && !self.to_visit.is_empty() {
+                pause = pause.min(RETRY);
+            }
             // Ends early when a visit ends, at SIGHUP and at SIGTERM, which doesn't come back.
             if !BackgroundWorker::wait_latch(Some(pause)) {
                 return;
@@ -126,17 +139,17 @@ impl Launcher {
             match Visit::start(database) {
                 Some(visit) => {
                     self.visits.push(visit);
-                    self.complained = false;
+                    self.finds_no_process = false;
                 }
                 None => {
-                    // Once, until it works again: this would come every minute.
-                    if !self.complained {
-                        self.complained = true;
+                    self.to_visit.push_front(database);
+                    // Said once, until it works again.
+                    if !std::mem::replace(&mut self.finds_no_process, true) {
                         process::log(
                             "lake_stores finds no free background worker; raise max_worker_processes",
                         );
                     }
-                    self.to_visit.clear();
+                    return;
                 }
             }
         }
@@ -162,10 +175,15 @@ impl Visit {
             .enable_spi_access();
         let mut worker: pg_sys::BackgroundWorker = (&builder).into();
         let mut handle = std::ptr::null_mut();
-        // SAFETY: both outlive the call, which sets the handle where it returns true.
-        let started =
-            unsafe { pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, &raw mut handle) };
-        started.then_some(Self { database, handle })
+        // SAFETY: both outlive the call, which sets the handle where it returns true, in memory that
+        // lasts as long as the process.
+        let started = unsafe {
+            PgMemoryContexts::TopMemoryContext.switch_to(|_| {
+                pg_sys::RegisterDynamicBackgroundWorker(&raw mut worker, &raw mut handle)
+            })
+        };
+        // Lazily: a visit that never was has no handle to free.
+        started.then(|| Self { database, handle })
     }
 
     fn has_ended(&self) -> bool {

@@ -41,6 +41,12 @@ pub fn settle_in(name: &str) {
     process::set("default_transaction_isolation", "read committed");
     process::set("statement_timeout", "0");
     process::set("idle_in_transaction_session_timeout", "0");
+    // From 17 on.
+    if process::setting("transaction_timeout").is_some() {
+        process::set("transaction_timeout", "0");
+    }
+    process::set("standard_conforming_strings", "on");
+    process::set("row_security", "on");
     process::set_default("max_parallel_workers_per_gather", "0");
     process::set_default("synchronous_commit", "local");
     process::set_default("lock_timeout", &format!("{}ms", gucs::worker_lock_timeout_ms()));

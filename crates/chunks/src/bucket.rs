@@ -59,6 +59,18 @@ impl Width {
             w => Ok(Width::Clock(w)),
         }
     }
+
+    /// Whether each bucket of this width is made of whole buckets of the other, without origins and in the
+    /// same zone.
+    pub fn is_made_of(self, narrow: Width) -> bool {
+        match (self, narrow) {
+            (Width::Clock(wide), Width::Clock(narrow))
+            | (Width::Months(wide), Width::Months(narrow)) => wide % narrow == 0,
+            // A month begins at any midnight.
+            (Width::Months(_), Width::Clock(narrow)) => DAY % narrow == 0,
+            (Width::Clock(_), Width::Months(_)) => false,
+        }
+    }
 }
 
 /// Buckets of a width, from an origin, in a zone.
@@ -334,6 +346,26 @@ mod tests {
             prop_assert!(next > instant, "{} .. {} does not hold {}", start, next, instant);
             prop_assert_eq!(buckets.start(next), next);
             prop_assert_eq!(buckets.start(next - 1), start);
+        }
+
+        #[test]
+        fn wide_buckets_are_made_of_whole_narrow_ones(
+            (wide, narrow) in (widths_of_all_kinds(), widths_of_all_kinds(), 1i64..8).prop_map(|(wide, narrow, times)| {
+                match narrow {
+                    _ if wide.is_made_of(narrow) => (wide, narrow),
+                    Width::Clock(width) => (Width::Clock(width * times), narrow),
+                    Width::Months(months) => (Width::Months(months * times), narrow),
+                }
+            }),
+            instant in at(2026, 1, 1, 0, 0)..at(2027, 1, 1, 0, 0),
+            zone in prop::sample::select(vec![berlin as fn(Micros) -> Micros, midnight, |_| 0]),
+        ) {
+            prop_assert!(wide.is_made_of(narrow));
+            let (wide, narrow) = (Buckets::new(wide, None, zone).unwrap(), Buckets::new(narrow, None, zone).unwrap());
+            let (start, next) = (wide.start(instant), wide.next(wide.start(instant)));
+            prop_assert_eq!(narrow.start(start), start);
+            prop_assert_eq!(narrow.start(next), next);
+            prop_assert_eq!(wide.start(narrow.start(instant)), start);
         }
 
         #[test]

@@ -5,12 +5,13 @@
 //!   JSON Pointer and a byte offset; for a geometry or a Feature it also returns what was read.
 //! - [`collection`] takes a FeatureCollection apart, feature by feature, without building it in memory.
 //! - [`ewkb`] writes and reads PostGIS' binary form, [`mod@write`] writes RFC-clean text.
-//! - [`repair`] closes rings, winds them, wraps longitudes; each change is listed.
+//! - [`repair`] closes rings, winds them, cuts at the antimeridian; each change is listed.
 //!
 //! Sections named in the documentation are those of RFC 7946 unless another RFC is named.
 
 #![forbid(unsafe_code)]
 
+mod antimeridian;
 mod bbox;
 pub mod collection;
 mod cursor;

@@ -126,7 +126,8 @@ pub struct Object {
     pub properties: Option<(usize, Token, Range<usize>)>,
     pub geometry: Option<Geometry>,
     pub read: Option<Geometry>,
-    /// Where the coordinates, the bbox and the crs stand: for repair.
+    /// Where the type, the coordinates, the bbox and the crs stand: for repair.
+    pub type_value: Range<usize>,
     pub coordinates: Option<Range<usize>>,
     pub bbox_member: Option<Range<usize>>,
     pub bbox_bad: bool,

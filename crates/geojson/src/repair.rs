@@ -1,6 +1,8 @@
 //! Mends what can be mended without guessing, and lists what was done. Coordinates stay where they
-//! are on Earth: rings are closed and turned, repeated positions dropped, longitudes wrapped.
+//! are on Earth: rings are closed and turned, repeated positions dropped, longitudes wrapped, and what
+//! crosses the antimeridian is cut there, by which a line or polygon may become several.
 
+use crate::antimeridian;
 use crate::cursor::{Cursor, Splice};
 use crate::fault::Fault;
 use crate::geometry::{Geometry, Position, Ring};
@@ -87,12 +89,7 @@ pub fn geometry(geometry: &mut Geometry) -> Vec<Edit> {
     };
 
     let mut wrapped = 0;
-    geometry.each_position_mut(&mut |p| {
-        if p.x.abs() > 180.0 {
-            p.x = wrap(p.x);
-            wrapped += 1;
-        }
-    });
+    geometry.each_position(&mut |p| wrapped += usize::from(p.x.abs() > 180.0));
     add("P3", wrapped, "wrapped a longitude", "wrapped a longitude");
 
     let (mut closed, mut dropped, mut turned) = (0, 0, 0);
@@ -120,6 +117,9 @@ pub fn geometry(geometry: &mut Geometry) -> Vec<Edit> {
     add("R2", closed, "closed a ring", "closed a ring");
     add("R5", dropped, "dropped a repeated position", "dropped a repeated position");
     add("R3", turned, "turned a ring round", "turned a ring round");
+    let cut = antimeridian::cut(geometry);
+    add("A1", cut.poles, "led a ring to the pole", "led a ring to the pole");
+    add("A1", cut.cuts, "cut at the antimeridian", "cut at the antimeridian");
     edits
 }
 
@@ -128,14 +128,6 @@ pub fn drop_heights(geometry: &mut Geometry) -> bool {
     let mut any = false;
     geometry.each_position_mut(&mut |p| any |= p.z.take().is_some());
     any
-}
-
-/// The same meridian within ±180.
-pub fn wrap(longitude: f64) -> f64 {
-    let turns = ((longitude + 180.0) / 360.0).floor();
-    let wrapped = longitude - 360.0 * turns;
-    // 180 itself is as good as -180, and is what stood there.
-    if wrapped == -180.0 && longitude > 0.0 { 180.0 } else { wrapped }
 }
 
 fn close(ring: &mut Ring) {

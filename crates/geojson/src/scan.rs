@@ -260,6 +260,7 @@ impl Cursor<'_, '_> {
             return Ok(());
         }
         let range = self.string()?;
+        o.type_value = at..self.pos;
         let name = self.text(range);
         let Some(kind) = Kind::parse(&name) else {
             let near = ["Feature", "FeatureCollection"]
@@ -534,6 +535,12 @@ impl Cursor<'_, '_> {
         if let (Some(geometry), Some(range)) = (&o.read, &o.coordinates) {
             let mut mended = geometry.clone();
             let edits = crate::repair::geometry(&mut mended);
+            if mended.geometry_type() != geometry.geometry_type() {
+                let kind = mended.geometry_type();
+                self.splice(o.type_value.clone(), "A1", "/type", || {
+                    (format!("\"{kind}\""), format!("became a {kind}"))
+                });
+            }
             if !edits.is_empty() {
                 let mut text = String::new();
                 crate::write::coordinates(&mut text, &mended);

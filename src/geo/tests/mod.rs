@@ -1,6 +1,8 @@
 //! Places against PostGIS: the same geometries, the same distances, the same rows as brute force.
 
+mod map;
 mod validity;
+mod watch;
 
 use pgrx::prelude::*;
 
@@ -508,5 +510,31 @@ mod tests {
             message,
             "invalid GeoJSON: the latitude 200 is outside -90 to 90 At /coordinates/1, byte 33, rule P3."
         );
+    }
+
+    #[pg_test]
+    fn repair_cuts_as_postgis_would() {
+        if lacks("postgis") {
+            return;
+        }
+        run("CREATE EXTENSION postgis; SELECT setseed(0.75)");
+        // Rings of 3 to 40 corners about places near the antimeridian, some with a hole.
+        run("CREATE TABLE stars AS \
+             SELECT i, ST_MakePolygon(ST_AddPoint(shell, ST_StartPoint(shell)), \
+                    CASE WHEN i % 2 = 0 THEN ARRAY[ST_AddPoint(hole, ST_StartPoint(hole))] ELSE '{}' END) AS geom \
+             FROM (SELECT i, ST_MakeLine(ST_MakePoint(lon + cosd(a) * r, lat + sind(a) * r) ORDER BY a) AS shell, \
+                          ST_MakeLine(ST_MakePoint(lon + cosd(a) * r / 9, lat + sind(a) * r / 9) ORDER BY a) AS hole \
+                   FROM (SELECT i, 180 + (random() - 0.5) * 50 AS lon, (random() - 0.5) * 60 AS lat, 4 + i % 37 AS n \
+                         FROM generate_series(1, 400) i) c, \
+                        LATERAL (SELECT k * 360.0 / n AS a, 15 + 10 * random() AS r FROM generate_series(1, n) k) v \
+                   GROUP BY i) s");
+        run("DELETE FROM stars WHERE NOT ST_IsValid(geom)");
+        assert!(int("SELECT count(*) FROM stars WHERE ST_XMax(geom) > 180") > 300);
+        let wrong = int("SELECT count(*) FROM (SELECT geom, \
+                    lake.geojson_to_geometry((lake.geojson_repair(ST_AsGeoJSON(geom, 15))).doc, 0) AS ours, \
+                    ST_WrapX(geom, 180, -360) AS theirs FROM stars) s \
+             WHERE NOT ST_IsValid(ours) OR ST_XMax(ours) > 180 OR ST_Area(ST_SymDifference(ours, theirs)) > 1e-9 \
+                OR ST_NumGeometries(ours) <> ST_NumGeometries(theirs)");
+        assert_eq!(wrong, 0);
     }
 }

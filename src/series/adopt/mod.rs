@@ -24,8 +24,8 @@ use pgrx::PgSqlErrorCode;
 use pgrx::datum::TimestampWithTimeZone;
 use std::time::Duration;
 
-/// How long the last moment, when nobody may use the table, is waited for without anybody waiting
-/// behind. After that others may, for `lake_stores.worker_lock_timeout`.
+/// How long the last moment, when nobody may use the table, is waited for while hardly anybody waits
+/// behind. After that others do, for `lake_stores.worker_lock_timeout`.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether this is a table of rows that isn't cut in any way.

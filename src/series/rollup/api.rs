@@ -14,6 +14,7 @@ fn need<T>(name: &str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| Error::null_value(format!("{name} must not be null")))
 }
 
+#[expect(clippy::too_many_arguments, reason = "they are what SQL passes")]
 #[pg_extern(schema = "lake")]
 fn series_add_rollup(
     store: Option<RegClass>,
@@ -23,8 +24,11 @@ fn series_add_rollup(
     refresh_lag: default!(Option<Interval>, "'1 minute'"),
     keep: default!(Option<Interval>, "NULL"),
     timezone: default!(Option<&str>, "'UTC'"),
+    value_column: default!(Option<&str>, "NULL"),
 ) -> SqlResult<RegClass> {
-    let store = options::find_metric(need("store", store)?, "series_add_rollup")?;
+    let store = need("store", store)?;
+    let lower = definition::of_view(store)?;
+    let store = options::find(lower.as_ref().map_or(store, |lower| RegClass(lower.store.oid)))?;
     let aggregates = need("aggregates", aggregates)?
         .into_iter()
         .map(|aggregate| need("an entry of aggregates", aggregate))
@@ -36,8 +40,9 @@ fn series_add_rollup(
         refresh_lag: need("refresh_lag", refresh_lag)?,
         keep,
         timezone: need("timezone", timezone)?,
+        value_column,
     };
-    Ok(RegClass(create::create(&store, wanted)?))
+    Ok(RegClass(create::create(&store, lower, wanted)?))
 }
 
 #[pg_extern(schema = "lake")]

@@ -1,22 +1,16 @@
 //! The trigger that notes which buckets a statement changed.
 //!
-//! It reads the transition tables with the rights of whoever writes, as what they hold, and what is
-//! called to read it, is up to the table's owner; only the entries are written as the extension's owner.
+//! The entries are written as the extension's owner; what they say comes from [`touched`] and from
+//! Postgres, which says what table it is.
 
+use super::touched::{self, Touched};
 use crate::access;
 use crate::error::{Error, Result, SqlResult};
 use crate::names::Relation;
 use crate::spi;
-use pgrx::datum::TimestampWithTimeZone;
+use crate::trigger;
 use pgrx::prelude::*;
 use std::ffi::CStr;
-
-/// One range for each day that was touched.
-const RANGES: &str = "SELECT pg_catalog.array_agg(d.first), pg_catalog.array_agg(d.last) \
-     FROM (SELECT pg_catalog.min(c.ts) AS first, pg_catalog.max(c.ts) AS last FROM (";
-const BY_DAY: &str = ") c GROUP BY pg_catalog.date_trunc('day', c.ts)) d";
-
-type Ends = Vec<TimestampWithTimeZone>;
 
 #[pg_extern(
     schema = "_lake",
@@ -26,48 +20,47 @@ CREATE FUNCTION _lake.rollup_changed() RETURNS pg_catalog.trigger
 "#
 )]
 fn rollup_changed(fcinfo: pg_sys::FunctionCallInfo) -> SqlResult<i64> {
-    // SAFETY: Postgres passes a call; one by a trigger has its data as the context, which lives as
-    // long as the call.
-    let data = unsafe {
-        let context = (*fcinfo).context;
-        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-            return Err(Error::new(
-                PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-                "_lake.rollup_changed is called by triggers alone",
-            )
-            .into());
-        }
-        context.cast::<pg_sys::TriggerData>()
-    };
+    // SAFETY: this is a call by Postgres.
+    let data = unsafe { trigger::data(fcinfo, "_lake.rollup_changed") }?;
     // SAFETY: trigger data is whole while the trigger runs; its arguments are C strings.
-    let (table, event, argument) = unsafe {
+    let (table, event, arguments) = unsafe {
         let trigger = (*data).tg_trigger;
-        let argument = ((*trigger).tgnargs > 0)
-            .then(|| CStr::from_ptr(*(*trigger).tgargs).to_string_lossy().into_owned());
-        ((*(*data).tg_relation).rd_id, (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK, argument)
+        let arguments: Vec<String> = (0..usize::try_from((*trigger).tgnargs).unwrap_or_default())
+            .map(|n| CStr::from_ptr(*(*trigger).tgargs.add(n)).to_string_lossy().into_owned())
+            .collect();
+        ((*(*data).tg_relation).rd_id, (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK, arguments)
     };
-    refuse_old_snapshot(table, argument.as_deref())?;
-    if event == pg_sys::TRIGGER_EVENT_TRUNCATE {
+    let [added, time_column] = arguments.as_slice() else {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+            "_lake.rollup_changed takes two arguments",
+        )
+        .hint("lake.series_add_rollup makes the triggers that call it.")
+        .into());
+    };
+    refuse_old_snapshot(table, added)?;
+    // SAFETY: the relation is open while its trigger runs.
+    let unreadable = unsafe { touched::has_foreign_rows((*data).tg_relation) };
+    if event == pg_sys::TRIGGER_EVENT_TRUNCATE || unreadable {
         access::as_extension_owner(|| {
             spi::cached_execute(
                 "INSERT INTO _lake.rollup_log (rollup_id, lo, hi) \
-                 SELECT r.rollup_id, COALESCE(r.frozen_until, '-infinity'), 'infinity' \
+                 SELECT r.rollup_id, '-infinity', 'infinity' \
                  FROM _lake.rollup r WHERE r.relid OPERATOR(pg_catalog.=) $1::pg_catalog.regclass",
                 &[table.into()],
             )
         })??;
         return Ok(0);
     }
-    let tables = if event == pg_sys::TRIGGER_EVENT_UPDATE {
-        "SELECT n.ts FROM changed n UNION ALL SELECT o.ts FROM changed_before o"
-    } else {
-        "SELECT n.ts FROM changed n"
-    };
-    let Some((first, last)) = touched(data, tables)? else { return Ok(0) };
+    // SAFETY: the trigger is running.
+    let (first, last) = unsafe { Touched::read(data, time_column) }?.ends()?;
+    if first.is_empty() {
+        return Ok(0);
+    }
     access::as_extension_owner(|| {
         spi::cached_execute(
             "INSERT INTO _lake.rollup_log (rollup_id, lo, hi) \
-             SELECT r.rollup_id, GREATEST(e.lo, r.frozen_until), e.hi \
+             SELECT r.rollup_id, e.lo, e.hi \
              FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS c (first, last) \
              CROSS JOIN _lake.rollup r \
              CROSS JOIN LATERAL (SELECT lake.bucket(r.bucket, c.first, r.timezone) AS lo, \
@@ -80,26 +73,12 @@ fn rollup_changed(fcinfo: pg_sys::FunctionCallInfo) -> SqlResult<i64> {
     Ok(0)
 }
 
-/// The first and last instants of the days that a statement touched; `None` where it touched no row.
-fn touched(data: *mut pg_sys::TriggerData, tables: &str) -> Result<Option<(Ends, Ends)>> {
-    Spi::connect_mut(|client| {
-        // SAFETY: makes the transition tables visible to this connection, while the trigger runs.
-        unsafe { pg_sys::SPI_register_trigger_data(data) };
-        for row in client.select(&format!("{RANGES}{tables}{BY_DAY}"), None, &[])? {
-            if let Some(first) = row.get::<Ends>(1)? {
-                return Ok(Some((first, row.get::<Ends>(2)?.unwrap_or_default())));
-            }
-        }
-        Ok(None)
-    })
-}
-
 /// A snapshot older than the last rollup doesn't show it, and what is written would go unnoticed.
 /// `added` is which server and transaction added that.
-fn refuse_old_snapshot(table: pg_sys::Oid, added: Option<&str>) -> Result<()> {
+fn refuse_old_snapshot(table: pg_sys::Oid, added: &str) -> Result<()> {
     // SAFETY: reads a variable of the current transaction.
     let committed = unsafe { pg_sys::XactIsoLevel } <= pg_sys::XACT_READ_COMMITTED as i32;
-    let Some((server, transaction)) = added.and_then(|added| added.split_once(':')) else {
+    let Some((server, transaction)) = added.split_once(':') else {
         return Ok(());
     };
     if committed {

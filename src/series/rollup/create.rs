@@ -1,16 +1,18 @@
 //! Making and dropping rollups.
 
-use super::definition::{self, PARTS, Rollup};
+use super::below::{self, Columns};
+use super::definition::{self, Rollup};
 use super::refresh::ACTION;
+use super::shape::{Shape, Source};
+use super::{extent, parts, triggers};
 use crate::access;
 use crate::catalog::{Store, job};
 use crate::error::{Error, Result};
 use crate::names::{self, MAX_IDENT, NewName, Relation};
-use crate::series::backend::Backend;
-use crate::series::{options, time, zone};
+use crate::series::zone;
 use crate::spi;
 use pgrx::datum::Interval;
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::json;
 
 /// A rollup as the caller asks for it.
@@ -21,19 +23,17 @@ pub struct Wanted<'a> {
     pub refresh_lag: Interval,
     pub keep: Option<Interval>,
     pub timezone: &'a str,
+    pub value_column: Option<&'a str>,
 }
 
-/// Makes it, in the name of the store's owner; the points that are there wait for the first refresh.
-pub fn create(store: &Store, wanted: Wanted<'_>) -> Result<pg_sys::Oid> {
+/// Makes it, of points or of another rollup, in the name of the store's owner; what is there waits for
+/// the first refresh.
+pub fn create(store: &Store, lower: Option<Rollup>, wanted: Wanted<'_>) -> Result<pg_sys::Oid> {
     access::require_owner(&store.relation)?;
-    if Backend::of(store)? != Backend::Native {
-        return Err(Error::unsupported(format!(
-            "{} is on TimescaleDB: rollups need a store of the engine native",
-            store.relation
-        ))
-        .hint("Make it with engine => 'native', or use TimescaleDB's continuous aggregates."));
-    }
-    let aggregates = definition::checked(wanted.aggregates)?;
+    below::refuse_hidden_rows(store)?;
+    below::refuse_dropped_columns(store)?;
+    let aggregates = parts::checked(wanted.aggregates)?;
+    let sketch = aggregates.iter().any(|aggregate| parts::of_sketch(aggregate));
     zone::buckets(&wanted.bucket, zone::Zone::named(wanted.timezone)?, None)?;
     if wanted.refresh_lag.as_micros() < 0 {
         return Err(Error::invalid_parameter("refresh_lag can't be negative"));
@@ -42,40 +42,52 @@ pub fn create(store: &Store, wanted: Wanted<'_>) -> Result<pg_sys::Oid> {
         return Err(Error::invalid_parameter("keep must be positive")
             .hint("It is how long buckets stay: '2 years'. Null keeps all."));
     }
+    let lower_id = lower.as_ref().map(|lower| lower.shape.id);
+    let lower_view = lower.as_ref().map(|lower| lower.view.clone());
+    let (source, columns) = match lower {
+        Some(lower) => {
+            access::require_owner(&lower.view)?;
+            let value = wanted.value_column;
+            below::fits(&lower, &wanted.bucket, wanted.timezone, sketch, value)?;
+            (Source::Lower(Box::new(lower.shape)), None)
+        }
+        None => {
+            let columns = below::columns(store, wanted.value_column)?;
+            (columns.source(store), Some(columns))
+        }
+    };
     let name = NewName::parse(wanted.name)?;
     let parts_name = lake_chunks::range::chunk_name(&name.name, "parts", MAX_IDENT);
-    let parts = names::qualified(&name.schema, &parts_name);
     let id = access::as_extension_owner(|| {
         spi::scalar::<i64>(
             "SELECT pg_catalog.nextval('_lake.rollup_rollup_id_seq'::pg_catalog.regclass)",
             &[],
         )
     })??;
-    let width = options::interval_text(wanted.bucket)?;
-    let view = definition::view(&store.relation, &parts, id, &width, wanted.timezone, &aggregates);
+    let (width, zone) = definition::literals(wanted.bucket, wanted.timezone)?;
+    let parts = names::qualified(&name.schema, &parts_name);
+    let shape = Shape { id, parts, bucket: wanted.bucket, width, zone, sketch, source };
     let owner = access::owner_of(&store.relation)?;
     access::as_role(owner, || {
-        spi::execute(&format!("CREATE TABLE {parts} ({PARTS})"), &[])?;
-        spi::execute(&format!("CREATE VIEW {name} AS {view}"), &[])?;
+        make(store, &shape, &name.to_string(), &aggregates, lower_view.as_ref())?;
         // Waits for those who write now, so that what they wrote is seen by the first refresh.
-        ensure_triggers(&store.relation)
+        triggers::ensure(store)
     })?;
-    let oid_of = |qualified: &str| {
-        spi::scalar::<pg_sys::Oid>(
-            "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid",
-            &[qualified.into()],
-        )
+    let (view, parts) = (oid_of(&name.to_string())?, oid_of(&shape.parts)?);
+    let Columns { time, value, keys } = match columns {
+        Some(columns) => columns,
+        None => Columns { time: String::new(), value: String::new(), keys: Vec::new() },
     };
-    let (view, parts) = (oid_of(&name.to_string())?, oid_of(&parts)?);
     access::as_extension_owner(|| {
         spi::execute(
-            "INSERT INTO _lake.rollup (rollup_id, relid, view, parts, bucket, timezone, aggregates, \
-                                       refresh_lag, keep) \
-             VALUES ($1, $2::pg_catalog.regclass, $3::pg_catalog.regclass, $4::pg_catalog.regclass, \
-                     $5, $6, $7, $8, $9)",
+            "INSERT INTO _lake.rollup (rollup_id, relid, lower_id, view, parts, bucket, timezone, aggregates, \
+                                       refresh_lag, keep, time_column, value_column, keys) \
+             VALUES ($1, $2::pg_catalog.regclass, $3, $4::pg_catalog.regclass, $5::pg_catalog.regclass, \
+                     $6, $7, $8, $9, $10, NULLIF($11, ''), NULLIF($12, ''), $13)",
             &[
                 id.into(),
                 store.oid().into(),
+                lower_id.into(),
                 view.into(),
                 parts.into(),
                 wanted.bucket.into(),
@@ -83,19 +95,13 @@ pub fn create(store: &Store, wanted: Wanted<'_>) -> Result<pg_sys::Oid> {
                 aggregates.into(),
                 wanted.refresh_lag.into(),
                 wanted.keep.into(),
+                time.into(),
+                value.into(),
+                keys.into(),
             ],
         )
     })??;
-    log_chunks(store, id)?;
-    job::ensure(store, ACTION, "1 minute", &json!({}))?;
-    Ok(view)
-}
-
-/// All there is waits for a refresh.
-fn log_chunks(store: &Store, id: i64) -> Result<()> {
-    for chunk in Backend::Native.chunks(&store.relation)? {
-        let range = chunk.range();
-        let (start, end) = (time::to_pg(range.start)?, time::to_pg(range.end)?);
+    for (start, end) in extent::to_compute(store, &shape)? {
         access::as_extension_owner(|| {
             spi::execute(
                 "INSERT INTO _lake.rollup_log (rollup_id, lo, hi) \
@@ -105,60 +111,65 @@ fn log_chunks(store: &Store, id: i64) -> Result<()> {
             )
         })??;
     }
+    job::ensure(store, ACTION, "1 minute", &json!({}))?;
+    Ok(view)
+}
+
+/// The table of kept rows, empty, and the view.
+fn make(
+    store: &Store,
+    shape: &Shape,
+    view: &str,
+    aggregates: &[String],
+    lower: Option<&Relation>,
+) -> Result<()> {
+    let parts = &shape.parts;
+    let (first, last) =
+        ("'-infinity'::pg_catalog.timestamptz", "'infinity'::pg_catalog.timestamptz");
+    let rows = shape.computed(first, last);
+    spi::execute(&format!("CREATE TABLE {parts} AS {rows} WITH NO DATA"), &[])?;
+    spi::execute(
+        &match store.companion {
+            Some(_) => format!("ALTER TABLE {parts} ADD PRIMARY KEY (bucket, series_id)"),
+            None => format!("CREATE INDEX ON {parts} (bucket)"),
+        },
+        &[],
+    )?;
+    spi::execute(&format!("CREATE VIEW {view} AS {}", shape.view(aggregates, lower)), &[])?;
     Ok(())
 }
 
-/// The triggers that write the log; there once for all rollups of a store.
-fn ensure_triggers(store: &Relation) -> Result<()> {
-    let added = access::as_extension_owner(|| {
-        spi::scalar::<String>(
-            "SELECT c.system_identifier::pg_catalog.text || ':' || pg_catalog.pg_current_xact_id()::pg_catalog.text \
-             FROM pg_catalog.pg_control_system() c",
-            &[],
-        )
-    })??;
-    for (name, event, tables) in [
-        ("lake_rollup_insert", "INSERT", "REFERENCING NEW TABLE AS changed"),
-        ("lake_rollup_delete", "DELETE", "REFERENCING OLD TABLE AS changed"),
-        (
-            "lake_rollup_update",
-            "UPDATE",
-            "REFERENCING NEW TABLE AS changed OLD TABLE AS changed_before",
-        ),
-        ("lake_rollup_truncate", "TRUNCATE", ""),
-    ] {
-        spi::execute(
-            &format!(
-                "CREATE OR REPLACE TRIGGER {name} AFTER {event} ON {store} {tables} \
-                 FOR EACH STATEMENT EXECUTE FUNCTION _lake.rollup_changed({})",
-                names::literal(&added)
-            ),
-            &[],
-        )?;
-    }
-    Ok(())
+fn oid_of(qualified: &str) -> Result<pg_sys::Oid> {
+    spi::scalar("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid", &[qualified.into()])
 }
 
 /// Drops a rollup with its rows. With the last one of a store its triggers go; the job stays, idle.
 pub fn drop(rollup: &Rollup) -> Result<()> {
     access::require_owner(&rollup.store)?;
     access::require_owner(&rollup.view)?;
+    if let Some(upper) = definition::uppers(rollup)?.first() {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+            format!("rollup {} is made of rollup {}", upper.view, rollup.view),
+        )
+        .hint(format!(
+            "SELECT lake.series_drop_rollup({}); first.",
+            names::literal(&upper.view.to_string())
+        )));
+    }
     // The event trigger on drops takes the rows of the catalogue.
     spi::execute(&format!("DROP VIEW {}", rollup.view), &[])?;
     spi::execute(&format!("DROP TABLE {}", rollup.parts), &[])?;
     if definition::of_store(rollup.store.oid)?.is_empty() {
-        for event in ["insert", "delete", "update", "truncate"] {
-            let table = &rollup.store;
-            spi::execute(&format!("DROP TRIGGER IF EXISTS lake_rollup_{event} ON {table}"), &[])?;
-        }
+        triggers::drop(&rollup.store)?;
     }
     Ok(())
 }
 
-/// Drops every rollup of a store, before the store itself goes.
+/// Drops every rollup of a store, before the store itself goes; those made of others first.
 pub fn drop_all(store: pg_sys::Oid) -> Result<()> {
-    for rollup in definition::of_store(store)? {
-        drop(&rollup)?;
+    for rollup in definition::of_store(store)?.iter().rev() {
+        drop(rollup)?;
     }
     Ok(())
 }

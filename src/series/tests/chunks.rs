@@ -25,6 +25,32 @@ mod tests {
     }
 
     #[pg_test]
+    fn chunks_are_read_whatever_the_session_has_set() {
+        run("SELECT lake.series_create('s', '1 day', 'native')");
+        fill_days("s", 5);
+        let seen = || {
+            all(
+                "SELECT format('%s %s %s %s', chunk::oid, extract(epoch FROM range_start), extract(epoch FROM range_end), state) \
+                 FROM lake.chunks ORDER BY range_start",
+            )
+        };
+        let before = seen();
+        assert!(before.matches("closed").count() == 5, "{before}");
+        for setting in [
+            "standard_conforming_strings = off",
+            "DateStyle = 'German'",
+            "DateStyle = 'SQL, DMY'",
+            "TimeZone = 'Asia/Kathmandu'",
+            "IntervalStyle = 'sql_standard'",
+            "search_path = ''",
+            "quote_all_identifiers = on",
+        ] {
+            run(&format!("SET {setting}"));
+            assert_eq!(seen(), before, "{setting}");
+        }
+    }
+
+    #[pg_test]
     fn chunks_are_made_ahead_one_a_step() {
         run("SELECT lake.series_create('s', '6 hours', 'native', '{\"chunks_ahead\": 2}')");
         let count = || text("SELECT count(*) FROM lake.chunks").unwrap();

@@ -66,6 +66,15 @@ pub fn on_both(options: &str, test: impl Fn(&str, &str)) {
     }
 }
 
+/// As [`on_both`], with a store that is always called `s`.
+pub fn on_each(test: impl Fn(&str)) {
+    for &engine in engines() {
+        run(&format!("SELECT lake.series_create('s', engine => '{engine}')"));
+        test(engine);
+        run("SELECT lake.drop_store('s')");
+    }
+}
+
 /// Does a job's steps until there is nothing more to do, all in this transaction, and returns what was
 /// done.
 pub fn steps(
@@ -101,4 +110,19 @@ pub fn find(table: &str) -> Store {
 
 pub fn now_plus(interval: &str) -> TimestampWithTimeZone {
     spi::scalar("SELECT clock_timestamp() + $1::interval", &[interval.into()]).unwrap()
+}
+
+/// A small generator (Knuth, MMIX), so that a failure comes again.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % n
+    }
+
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
 }

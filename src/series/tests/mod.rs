@@ -17,5 +17,7 @@ mod random;
 mod retention;
 mod rights;
 mod rollups;
+mod rollups_of_all_kinds;
+mod rollups_random;
 mod values;
 mod writing;

@@ -1,28 +1,11 @@
 //! `lake.series_query` with random arguments on random data, against slow and obvious SQL.
 
-use super::helpers::{all, on_both, run};
+use super::helpers::{Dice, all, on_both, run};
 use pgrx::prelude::*;
 
 #[pg_schema]
 mod tests {
     use super::*;
-
-    /// A small generator (Knuth, MMIX), so that a failure comes again.
-    struct Dice(u64);
-
-    impl Dice {
-        fn below(&mut self, n: usize) -> usize {
-            self.0 = self
-                .0
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (self.0 >> 33) as usize % n
-        }
-
-        fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-            from[self.below(from.len())]
-        }
-    }
 
     /// Bucket, and the start of the one that holds `ts`, by the server's own functions.
     const BUCKETS: [(&str, &str); 5] = [

@@ -40,6 +40,8 @@ SELECT * FROM lake.geojson_repair('{"type":"Feature","id":1,"crs":null,
   "geometry":{"type":"Polygon","coordinates":[[[190,0],[190,1],[191,1],[191,1]]]}}');
 SELECT doc, jsonb_array_length(edits) FROM lake.geojson_repair('{"type":"Point","coordinates":[1,2]}'::jsonb);
 SELECT * FROM lake.geojson_repair('{"type":"Point","coordinates":[1,95]}');
+SELECT * FROM lake.geojson_repair('{"type":"Polygon","coordinates":[[[170,0],[190,0],[190,9],[170,9]]]}');
+SELECT * FROM lake.geojson_repair('{"type":"Polygon","coordinates":[[[0,80],[120,80],[-120,80],[0,80]]]}');
 
 SELECT encode(lake.geojson_to_ewkb('{"type":"Point","coordinates":[1,2]}'), 'hex');
 SELECT encode(lake.geojson_to_ewkb('{"type":"Point","coordinates":[1,2,3]}', 0), 'hex');

@@ -494,3 +494,84 @@ fn a_standby_runs_no_jobs() {
     make_due(&mut copy, job);
     poll(SOON, "a run of its own", || outcomes(&mut copy, job) == ["success", "success"]);
 }
+
+#[test]
+fn nothing_that_a_database_sets_for_its_sessions_stops_its_jobs() {
+    CLUSTER.create_database("odd", &["lake_stores"]);
+    let mut db = CLUSTER.connect("odd", "postgres");
+    let job = store_with_job(&mut db, "public.metrics", "alice");
+    db.batch_execute(
+        "SELECT lake.series_create('public.points', '1 day', 'native');
+         SELECT lake.series_ingest('public.points', array_agg(now() - d * interval '1 day'),
+             array_agg('m'::text), NULL, array_agg(1.0::float8)) FROM generate_series(0, 9) d",
+    )
+    .unwrap();
+    for setting in [
+        "default_transaction_read_only = on",
+        "default_transaction_isolation = 'serializable'",
+        "default_transaction_deferrable = on",
+        "statement_timeout = '1ms'",
+        "lock_timeout = '1ms'",
+        "idle_in_transaction_session_timeout = '1ms'",
+        "standard_conforming_strings = off",
+        "row_security = off",
+        "search_path = ''",
+        "DateStyle = 'German'",
+        "TimeZone = 'Asia/Kathmandu'",
+        "IntervalStyle = 'sql_standard'",
+        "bytea_output = 'escape'",
+        "extra_float_digits = -15",
+        "enable_seqscan = off",
+        "enable_indexscan = off",
+        "plan_cache_mode = 'force_generic_plan'",
+        "quote_all_identifiers = on",
+        "client_min_messages = 'error'",
+        "work_mem = '64kB'",
+    ] {
+        db.batch_execute(&format!("ALTER DATABASE odd SET {setting}")).unwrap();
+    }
+    if db
+        .query_opt("SELECT FROM pg_settings WHERE name = 'transaction_timeout'", &[])
+        .unwrap()
+        .is_some()
+    {
+        db.batch_execute("ALTER DATABASE odd SET transaction_timeout = '1ms'").unwrap();
+    }
+    make_due(&mut db, job);
+    db.batch_execute("SELECT lake.series_set_retention('public.points', '5 days')").unwrap();
+    poll(SOON, "a run", || outcomes(&mut db, job) == ["success"]);
+    let retention: i64 = db
+        .query_one("SELECT job_id FROM lake.jobs WHERE action = 'retention'", &[])
+        .unwrap()
+        .get(0);
+    poll(SOON, "the retention", || outcomes(&mut db, retention) == ["success"]);
+    let chunks = "SELECT count(*) FROM lake.chunks WHERE range_end < now() - interval '5 days'";
+    assert_eq!(db.query_one(chunks, &[]).unwrap().get::<_, i64>(0), 0);
+}
+
+#[test]
+fn where_every_worker_process_is_taken_the_server_goes_on_and_jobs_wait() {
+    // One is the launcher, one is Postgres' own.
+    let cluster = Cluster::start(
+        Options::preloaded().preload(&["lake_stores"]).set("max_worker_processes", "2"),
+    );
+    cluster.create_database("app", &["lake_stores"]);
+    let mut db = cluster.connect("app", "postgres");
+    let job = store_with_job(&mut db, "public.metrics", "postgres");
+    make_due(&mut db, job);
+    poll(SOON, "the complaint", || cluster.log().contains("finds no free background worker"));
+    // Several more rounds, which the launcher outlives: its process is the one it was.
+    let launcher = "SELECT launcher_pid FROM lake.worker_status";
+    let pid: Option<i32> = db.query_one(launcher, &[]).unwrap().get(0);
+    let seen = Instant::now();
+    poll(SOON, "more rounds", || seen.elapsed() > Duration::from_secs(3));
+    assert_eq!(db.query_one(launcher, &[]).unwrap().get::<_, Option<i32>>(0), pid);
+    assert_eq!(cluster.log().matches("finds no free background worker").count(), 1);
+    assert!(outcomes(&mut db, job).is_empty());
+
+    drop(db);
+    cluster.configure([("max_worker_processes", "8")]);
+    cluster.restart();
+    let mut db = cluster.connect("app", "postgres");
+    poll(SOON, "the run", || outcomes(&mut db, job) == ["success"]);
+}
