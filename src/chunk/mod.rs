@@ -12,7 +12,7 @@
 //!   repeats a key of theirs; [`batches`] — single columns of single batches, for that.
 //! - [`planner`] — no plan goes by an index while there are batches.
 //! - [`link`] — from the chunk to its batches; [`companion`] — the table of batches.
-//! - [`column`] — datums to columns of [`lake_codec`] and back.
+//! - [`mod@column`] — datums to columns of [`lake_codec`] and back.
 //!
 //! What can't be answered rightly is an error with a hint; nothing is left out in silence.
 

@@ -16,7 +16,7 @@ use std::ffi::c_int;
 pub unsafe fn refuse_batch_row(rel: pg_sys::Relation, tid: pg_sys::ItemPointer) {
     // SAFETY: as Postgres calls it, the address is readable.
     unsafe {
-        if (*tid).ip_posid == pg_sys::InvalidOffsetNumber as u16 {
+        if (*tid).ip_posid == pg_sys::InvalidOffsetNumber {
             refuse(rel, "this statement would change, lock or merge one of them");
         }
     }
