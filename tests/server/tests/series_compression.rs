@@ -302,3 +302,27 @@ fn rights_stay_what_they_are() {
         "0A000"
     );
 }
+
+#[test]
+fn the_extension_goes_once_chunks_are_plain() {
+    let mut db = store(&CLUSTER, "removed");
+    let refused = failure(db.batch_execute("DROP EXTENSION lake_stores"));
+    assert_eq!(refused.code, "2BP01");
+    assert!(refused.detail.is_some_and(|d| d.contains("m1")), "the chunk is named");
+    db.batch_execute("SELECT lake.series_decompress_chunk('m1')").unwrap();
+    assert_eq!(failure(db.batch_execute("DROP EXTENSION lake_stores")).code, "2BP01");
+    db.batch_execute("ALTER TABLE m1 SET ACCESS METHOD heap; DROP EXTENSION lake_stores").unwrap();
+    is_whole(&mut db);
+    db.batch_execute(
+        "CREATE EXTENSION lake_stores;
+         SELECT lake.series_adopt('m', 'ts', ARRAY['host']);
+         SELECT lake.series_compress_chunk('m1')",
+    )
+    .unwrap();
+    is_whole(&mut db);
+    // What depends on the access method goes with CASCADE, as Postgres says: the page warns of it.
+    db.batch_execute("DROP EXTENSION lake_stores CASCADE").unwrap();
+    assert!(one::<bool>(&mut db, "SELECT to_regclass('m1') IS NULL AND to_regclass('m2') IS NOT NULL"));
+    db.batch_execute("CREATE EXTENSION lake_stores").unwrap();
+    assert_eq!(one::<i64>(&mut db, "SELECT count(*) FROM m"), one(&mut db, "SELECT count(*) FROM m2"));
+}
