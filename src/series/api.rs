@@ -45,6 +45,19 @@ pub fn series_create(
     Ok(RegClass(store.oid()))
 }
 
+/// A list of columns; 22004 where an entry is null.
+pub(super) fn columns(
+    name: &str,
+    columns: Option<Vec<Option<String>>>,
+) -> Result<Option<Vec<String>>> {
+    match columns {
+        Some(list) if list.iter().any(Option::is_none) => {
+            Err(Error::null_value(format!("{name} has a null entry")))
+        }
+        list => Ok(list.map(|list| list.into_iter().flatten().collect())),
+    }
+}
+
 #[pg_extern(schema = "lake")]
 pub fn series_adopt(
     tbl: Option<RegClass>,
@@ -53,12 +66,6 @@ pub fn series_adopt(
     order_by: default!(Option<Vec<Option<String>>>, "NULL"),
     options: default!(Option<JsonB>, "NULL"),
 ) -> SqlResult<RegClass> {
-    let columns = |name: &str, columns: Option<Vec<Option<String>>>| match columns {
-        Some(list) if list.iter().any(Option::is_none) => {
-            Err(Error::null_value(format!("{name} has a null entry")))
-        }
-        list => Ok(list.map(|list| list.into_iter().flatten().collect::<Vec<_>>())),
-    };
     let store = create::adopt(
         need("tbl", tbl)?,
         need("time_column", time_column)?,

@@ -238,7 +238,7 @@ fn adopted_width(
 }
 
 /// 42703 where there is no such column.
-fn column_type(table: &Relation, column: &str) -> Result<String> {
+pub fn column_type(table: &Relation, column: &str) -> Result<String> {
     spi::one::<String>(
         "SELECT t.typname::text FROM pg_catalog.pg_attribute a \
          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \

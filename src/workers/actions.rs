@@ -114,6 +114,10 @@ pub static ACTIONS: &[Action] = &[
     Action::new(geo::watch::ACTION, StoreKind::Geo, geo::watch::step),
     Action::new("make_chunks", StoreKind::Series, series::jobs::make_chunks),
     Action::new("retention", StoreKind::Series, series::jobs::retention),
+    Action {
+        long: true,
+        ..Action::new(series::compression::ACTION, StoreKind::Series, series::compression::step)
+    },
     Action::new(series::rollup::ACTION, StoreKind::Series, series::rollup::step),
     Action {
         long: true,

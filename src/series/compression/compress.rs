@@ -60,10 +60,7 @@ pub fn compress(chunk: RegClass) -> Result<Compressed> {
     let bytes_before = before.compressed_bytes + before.bytes;
     link(&chunk, Some(batches), rows, bytes_before)?;
     companion::sweep()?;
-    let bytes_after = spi::scalar(
-        "SELECT pg_catalog.pg_total_relation_size($1::pg_catalog.regclass)",
-        &[batches.into()],
-    )?;
+    let bytes_after = size(batches)?;
     Ok(Compressed { rows, bytes_before, bytes_after })
 }
 
@@ -107,6 +104,15 @@ impl Before {
 
 /// 0A000 for what can't be compressed rightly.
 fn refuse(chunk: &Relation, store: &Store) -> Result<()> {
+    match reason_against(chunk, store)? {
+        None => Ok(()),
+        Some(reason) => Err(Error::unsupported(format!("{chunk} can't be compressed: {reason}"))
+            .hint("It stays as it is; the other chunks of the store can be compressed.")),
+    }
+}
+
+/// Why a chunk can't be compressed rightly; `None` where it can.
+pub fn reason_against(chunk: &Relation, store: &Store) -> Result<Option<String>> {
     let reasons = spi::rows(
         "SELECT CASE \
            WHEN c.relkind <> 'r' THEN 'it is not an ordinary table' \
@@ -123,11 +129,26 @@ fn refuse(chunk: &Relation, store: &Store) -> Result<()> {
         &[chunk.oid.into(), store.oid().into()],
         |row| spi::get::<String>(row, 1),
     )?;
-    match reasons.into_iter().flatten().next() {
-        None => Ok(()),
-        Some(reason) => Err(Error::unsupported(format!("{chunk} can't be compressed: {reason}"))
-            .hint("It stays as it is; the other chunks of the store can be compressed.")),
-    }
+    Ok(reasons.into_iter().flatten().next())
+}
+
+/// What the rows of a chunk come to: how many they are, and bytes. Nothing stays of the trial, during which the chunk must
+/// be locked, against being dropped at least.
+pub fn trial(chunk: &Relation, store: &Store) -> Result<(i64, i64)> {
+    let layout = layout(chunk)?;
+    let batches = companion::create(chunk.oid, &layout)?;
+    let rows = write(chunk, batches, &layout, &order(chunk, store)?)?;
+    let bytes = size(batches)?;
+    companion::drop(batches)?;
+    Ok((rows, bytes))
+}
+
+/// With indexes and TOAST.
+fn size(table: pg_sys::Oid) -> Result<i64> {
+    spi::scalar(
+        "SELECT pg_catalog.pg_total_relation_size($1::pg_catalog.regclass)",
+        &[table.into()],
+    )
 }
 
 /// Every column that has values of its own in the rows.
@@ -150,13 +171,15 @@ fn layout(chunk: &Relation) -> Result<Vec<Stored>> {
 /// The columns by which rows are put in order, so that what is alike comes together: those that the store is
 /// segmented by, then time. A column that was renamed since is left out, which costs space alone.
 fn order(chunk: &Relation, store: &Store) -> Result<Vec<i16>> {
+    let set = store.options.get("compression");
     let listed = |key: &str| -> Vec<String> {
-        let list = store.options.get(key).and_then(Value::as_array);
+        let list = set.and_then(|set| set.get(key)).or_else(|| store.options.get(key));
+        let list = list.and_then(Value::as_array);
         list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     };
     let mut names = listed("segment_by");
     if store.companion.is_some() {
-        names.extend(["series_id".to_owned(), "ts".to_owned()]);
+        names.push("series_id".to_owned());
     }
     names.extend(listed("order_by"));
     names.extend(store.option_str("time_column").map(str::to_owned));

@@ -1,11 +1,15 @@
-//! Compressing chunks and making them plain again; what compression is lies in [`crate::chunk`].
+//! Compressing chunks and making them plain again: by hand, or in the background by a [`policy`]; and an
+//! [`estimate`] beforehand. What compression is lies in [`crate::chunk`].
 
 mod api;
 mod compress;
 mod decompress;
+mod estimate;
+mod policy;
 
 pub use compress::compress;
 pub use decompress::decompress;
+pub use policy::{ACTION, step};
 
 use crate::access;
 use crate::catalog::{Store, StoreKind};

@@ -6,6 +6,7 @@ mod buckets;
 mod chunks;
 mod community;
 mod compression;
+mod compression_policy;
 mod gapfill;
 mod helpers;
 mod ingest;
