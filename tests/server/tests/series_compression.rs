@@ -304,6 +304,32 @@ fn rights_stay_what_they_are() {
 }
 
 #[test]
+fn the_extension_goes_once_chunks_are_plain() {
+    let mut db = store(&CLUSTER, "removed");
+    assert_eq!(failure(db.batch_execute("DROP EXTENSION lake_stores")).code, "2BP01");
+    db.batch_execute("SELECT lake.series_decompress_chunk('m1')").unwrap();
+    assert_eq!(failure(db.batch_execute("DROP EXTENSION lake_stores")).code, "2BP01");
+    db.batch_execute("ALTER TABLE m1 SET ACCESS METHOD heap; DROP EXTENSION lake_stores").unwrap();
+    is_whole(&mut db);
+    db.batch_execute(
+        "CREATE EXTENSION lake_stores;
+         SELECT lake.series_adopt('m', 'ts', ARRAY['host']);
+         SELECT lake.series_compress_chunk('m1')",
+    )
+    .unwrap();
+    is_whole(&mut db);
+    // What depends on the access method goes with CASCADE, as Postgres says: the page warns of it.
+    db.batch_execute("DROP EXTENSION lake_stores CASCADE").unwrap();
+    assert!(one::<bool>(
+        &mut db,
+        "SELECT to_regclass('m1') IS NULL AND to_regclass('m2') IS NOT NULL"
+    ));
+    db.batch_execute("CREATE EXTENSION lake_stores").unwrap();
+    let counts = ["m", "m2"].map(|t| one::<i64>(&mut db, &format!("SELECT count(*) FROM {t}")));
+    assert_eq!(counts[0], counts[1]);
+}
+
+#[test]
 fn the_worker_compresses_what_is_due_while_the_store_is_read_and_written() {
     let mut db = store(&CLUSTER, "by_worker");
     db.batch_execute(
