@@ -10,6 +10,7 @@
 //! - [`scan`] — plain scans: the rows of the heap, then those of the batches, under one snapshot.
 //! - [`writes`] — what may be written beside batches, and what is refused; [`keys`] — whether a new row
 //!   repeats a key of theirs; [`batches`] — single columns of single batches, for that.
+//! - [`custom`] — a scan for queries, which reads no more columns and batches than they need.
 //! - [`planner`] — no plan goes by an index while there are batches.
 //! - [`link`] — from the chunk to its batches; [`companion`] — the table of batches.
 //! - [`mod@column`] — datums to columns of [`lake_codec`] and back.
@@ -19,6 +20,7 @@
 mod batches;
 pub mod column;
 pub mod companion;
+mod custom;
 mod keys;
 pub mod link;
 mod planner;
@@ -35,6 +37,7 @@ pub use scan::Rows;
 /// Called once, while the library is loaded: by preloading, or by the first look at such a table.
 pub fn install() {
     planner::install();
+    custom::install();
 }
 
 /// Raises an error from a callback, which has nobody to return it to.

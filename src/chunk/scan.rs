@@ -5,6 +5,7 @@
 
 use super::column::{self, Cursor};
 use super::companion::{self, ROWS, Stored};
+use super::custom::Wanted;
 use super::routine::heap_call;
 use super::{link, or_raise, raise, refuse};
 use crate::compat;
@@ -35,8 +36,21 @@ pub struct Rows {
     /// For one row at a time.
     memory: pg_sys::MemoryContext,
     stored: Vec<Stored>,
-    cursors: Vec<Cursor>,
+    /// Of each stored column; `None` where nobody wants it.
+    cursors: Vec<Option<Cursor>>,
     left: usize,
+    /// The columns that are wanted; `None` for all.
+    wanted: Option<Vec<i16>>,
+    /// What columns must be in rows that are wanted.
+    ranges: Vec<(i16, Wanted)>,
+    counts: Counts,
+}
+
+/// Batches, since the scan was opened.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counts {
+    pub read: i64,
+    pub skipped: i64,
 }
 
 /// The address of rows of batches: none.
@@ -82,6 +96,9 @@ impl Rows {
                 stored,
                 cursors: vec![],
                 left: 0,
+                wanted: None,
+                ranges: vec![],
+                counts: Counts::default(),
             }
         }
     }
@@ -92,18 +109,22 @@ impl Rows {
     /// # Safety
     /// They are the chunk's, as they are or have been.
     pub unsafe fn next(&mut self, columns: pg_sys::TupleDesc) -> pg_sys::HeapTuple {
+        // SAFETY: as the caller says.
+        unsafe { self.next_as(|rows| rows.form(columns)).unwrap_or(ptr::null_mut()) }
+    }
+
+    /// The next row, made by `make` in memory that lasts until the next call.
+    unsafe fn next_as<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
         // SAFETY: opened in `open`; the memory of the last row is nobody's any more.
         unsafe {
             pg_sys::MemoryContextReset(self.memory);
             let before = pg_sys::MemoryContextSwitchTo(self.memory);
-            let tuple = if self.left > 0 || or_raise(self.next_batch()) {
+            let row = (self.left > 0 || or_raise(self.next_batch())).then(|| {
                 self.left -= 1;
-                self.form(columns)
-            } else {
-                ptr::null_mut()
-            };
+                make(self)
+            });
             pg_sys::MemoryContextSwitchTo(before);
-            tuple
+            row
         }
     }
 
@@ -122,14 +143,37 @@ impl Rows {
                     let datum = pg_sys::slot_getattr(self.batch, attnum.into(), &raw mut is_null);
                     (!is_null).then_some(datum)
                 };
+                let lies_in = |(attnum, wanted): &(i16, Wanted)| {
+                    let stored = self.stored.iter().find(|stored| stored.attnum == *attnum);
+                    // A column that came later has one value in all batches, and this says nothing of it.
+                    let Some((min, max)) = stored.and_then(|stored| stored.range) else {
+                        return true;
+                    };
+                    match (value(min), value(max)) {
+                        (Some(min), Some(max)) => {
+                            wanted.meets(min.value() as i64, max.value() as i64)
+                        }
+                        // All are null.
+                        _ => false,
+                    }
+                };
+                if !self.ranges.iter().all(lies_in) {
+                    self.counts.skipped += 1;
+                    continue;
+                }
+                self.counts.read += 1;
                 self.left =
                     value(ROWS).map_or(0, |rows| rows.value() as i32).try_into().unwrap_or(0);
                 self.cursors.clear();
                 for stored in &self.stored {
+                    if self.wanted.as_ref().is_some_and(|wanted| !wanted.contains(&stored.attnum)) {
+                        self.cursors.push(None);
+                        continue;
+                    }
                     let bytes = value(stored.data)
                         .ok_or_else(|| Error::internal("a batch lacks a column"))?;
                     let column = column::read(bytes, stored.kind, self.left)?;
-                    self.cursors.push(Cursor::new(column, stored.kind));
+                    self.cursors.push(Some(Cursor::new(column, stored.kind)));
                 }
                 if self.left > 0 {
                     return Ok(true);
@@ -150,7 +194,7 @@ impl Rows {
             let mut known = vec![false; count];
             for (stored, cursor) in self.stored.iter().zip(&mut self.cursors) {
                 let at = usize::from(stored.attnum.unsigned_abs()) - 1;
-                let value = cursor.next();
+                let value = cursor.as_mut().and_then(|cursor| cursor.next());
                 known[at] = true;
                 if let Some(value) = value
                     && !compat::attribute(columns, at).attisdropped
@@ -178,6 +222,32 @@ impl Rows {
             (*header).t_ctid = NOWHERE;
             (*tuple).t_self = NOWHERE;
             tuple
+        }
+    }
+
+    /// Puts the wanted columns of the present row into a slot of these columns, the others as nulls.
+    unsafe fn fill(&mut self, wanted: &[i16], slot: *mut pg_sys::TupleTableSlot) {
+        // SAFETY: as `form`; a virtual slot has room for as many values as it has columns.
+        unsafe {
+            let columns = (*slot).tts_tupleDescriptor;
+            let count = (*columns).natts.unsigned_abs() as usize;
+            let values = std::slice::from_raw_parts_mut((*slot).tts_values, count);
+            let nulls = std::slice::from_raw_parts_mut((*slot).tts_isnull, count);
+            nulls.fill(true);
+            for (stored, cursor) in self.stored.iter().zip(&mut self.cursors) {
+                let at = usize::from(stored.attnum.unsigned_abs()) - 1;
+                if let Some(value) = cursor.as_mut().and_then(|cursor| cursor.next()) {
+                    values[at] = value;
+                    nulls[at] = false;
+                }
+            }
+            for attnum in wanted {
+                if !self.stored.iter().any(|stored| stored.attnum == *attnum) {
+                    let at = usize::from(attnum.unsigned_abs()) - 1;
+                    let number = i32::from(*attnum);
+                    values[at] = pg_sys::getmissingattr(columns, number, &raw mut nulls[at]);
+                }
+            }
         }
     }
 
@@ -305,6 +375,83 @@ pub unsafe fn next(
         };
         SCANS.with_borrow_mut(|scans| scans.insert(scan as usize, state));
         found
+    }
+}
+
+/// Has a scan return these columns alone, and leave out batches without a row that meets all of the ranges. For scans
+/// whose rows are taken by [`next_values`].
+///
+/// # Safety
+/// The scan was begun, and has returned no row since.
+pub unsafe fn narrow(scan: pg_sys::TableScanDesc, wanted: &[i16], ranges: Vec<(i16, Wanted)>) {
+    SCANS.with_borrow_mut(|scans| {
+        if let Some(state) = scans.get_mut(&(scan as usize)) {
+            state.rows.wanted = Some(wanted.to_vec());
+            state.rows.ranges = ranges;
+        }
+    });
+}
+
+/// What has been read so far; nothing where there are no batches.
+pub fn counts(scan: pg_sys::TableScanDesc) -> Counts {
+    SCANS.with_borrow(|scans| {
+        scans.get(&(scan as usize)).map_or_else(Counts::default, |state| state.rows.counts)
+    })
+}
+
+/// Puts the wanted columns of the next row into a virtual slot, or empties it at the end. Values last until the next call.
+///
+/// # Safety
+/// The scan was begun, and [`narrow`]ed to these columns; `from_heap` is a slot for rows of its relation, `slot` a virtual one of the
+/// same columns.
+pub unsafe fn next_values(
+    scan: pg_sys::TableScanDesc,
+    from_heap: *mut pg_sys::TupleTableSlot,
+    wanted: &[i16],
+    slot: *mut pg_sys::TupleTableSlot,
+) {
+    // SAFETY: as the caller says; for the state see `next`.
+    unsafe {
+        pg_sys::ExecClearTuple(slot);
+        let mut state = SCANS.with_borrow_mut(|scans| scans.remove(&(scan as usize)));
+        if state.is_none() && (*scan).rs_flags & HAS_BATCHES != 0 {
+            refuse((*scan).rs_rd, "this kind of scan would leave them out");
+        }
+        let heap_is_done = state.as_ref().is_some_and(|state| state.heap_is_done);
+        let forward = pg_sys::ScanDirection::ForwardScanDirection;
+        let found = if !heap_is_done && heap_call!(scan_getnextslot(scan, forward, from_heap)) {
+            copy(from_heap, wanted, slot);
+            true
+        } else if let Some(state) = &mut state {
+            state.heap_is_done = true;
+            state.rows.next_as(|rows| rows.fill(wanted, slot)).is_some()
+        } else {
+            false
+        };
+        if let Some(state) = state {
+            SCANS.with_borrow_mut(|scans| scans.insert(scan as usize, state));
+        }
+        if found {
+            pg_sys::ExecStoreVirtualTuple(slot);
+            (*slot).tts_tableOid = (*(*scan).rs_rd).rd_id;
+        }
+    }
+}
+
+/// The wanted columns of a row of the heap, whose page stays pinned until the next.
+unsafe fn copy(from: *mut pg_sys::TupleTableSlot, wanted: &[i16], to: *mut pg_sys::TupleTableSlot) {
+    // SAFETY: slots of the same columns, the second a virtual one.
+    unsafe {
+        let count = (*(*to).tts_tupleDescriptor).natts.unsigned_abs() as usize;
+        std::slice::from_raw_parts_mut((*to).tts_isnull, count).fill(true);
+        if let Some(last) = wanted.last() {
+            pg_sys::slot_getsomeattrs_int(from, i32::from(*last));
+        }
+        for attnum in wanted {
+            let at = usize::from(attnum.unsigned_abs()) - 1;
+            *(*to).tts_values.add(at) = *(*from).tts_values.add(at);
+            *(*to).tts_isnull.add(at) = *(*from).tts_isnull.add(at);
+        }
     }
 }
 

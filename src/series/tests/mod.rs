@@ -5,6 +5,7 @@ mod aggregates;
 mod buckets;
 mod chunks;
 mod community;
+mod compressed_scan;
 mod compression;
 mod compression_policy;
 mod gapfill;

@@ -1,0 +1,187 @@
+//! The scan of compressed chunks: the same rows as a plain twin under every condition, and no more read than
+//! is needed.
+
+use super::helpers::{all, run, text};
+use pgrx::prelude::*;
+
+#[pg_schema]
+mod tests {
+    use super::*;
+
+    /// A store and its twin: a chunk in batches, with rows that came later, columns that came later, and nulls.
+    fn stores() {
+        let columns = "ts timestamptz NOT NULL, host int4, small int2, big int8, day date, clock time, local timestamp, \
+                       value float8, note text, gone int4";
+        run(&format!(
+            "CREATE TABLE stored ({columns}) PARTITION BY RANGE (ts); CREATE TABLE twin ({columns})"
+        ));
+        run(
+            "CREATE TABLE c_1 PARTITION OF stored FOR VALUES FROM ('2026-01-01Z') TO ('2026-02-01Z'); \
+             CREATE TABLE c_2 PARTITION OF stored FOR VALUES FROM ('2026-02-01Z') TO ('2026-03-01Z')",
+        );
+        run(
+            "INSERT INTO twin SELECT '2026-01-01Z'::timestamptz + i * interval '1 minute', i % 7, \
+                CASE WHEN i % 11 = 0 THEN NULL ELSE i % 300 - 150 END, i::int8 * 100000000000 - 5, \
+                CASE WHEN i % 5000 = 0 THEN 'infinity' ELSE date '2026-01-01' + i / 1000 END, \
+                time '00:00' + i % 1440 * interval '1 minute', \
+                CASE WHEN i < 6000 THEN NULL ELSE timestamp '2026-01-01' + i * interval '1 minute' END, \
+                CASE i % 9 WHEN 0 THEN 'NaN' ELSE i / 3.0 END, 'n' || i % 50, i \
+             FROM generate_series(0, 59999) i",
+        );
+        run(
+            "INSERT INTO stored SELECT * FROM twin; SELECT lake.series_adopt('stored', 'ts', ARRAY['host'])",
+        );
+        run("SELECT lake.series_compress_chunk('c_1')");
+        for table in ["stored", "twin"] {
+            run(&format!(
+                "ALTER TABLE {table} ADD COLUMN late int4 DEFAULT 7, ADD COLUMN words text; ALTER TABLE {table} DROP COLUMN gone; \
+                 INSERT INTO {table} (ts, host, late) SELECT '2026-01-20 00:00:30Z'::timestamptz + i * interval '1 minute', i, i FROM generate_series(1, 50) i"
+            ));
+        }
+        run("ANALYZE stored; ANALYZE twin");
+    }
+
+    fn same(query: &str) {
+        let [stored, twin] = ["stored", "twin"].map(|table| all(&query.replace("TABLE_", table)));
+        assert_eq!(stored, twin, "{query}");
+    }
+
+    const CONDITIONS: [&str; 44] = [
+        "true",
+        "false",
+        "host = 3",
+        "host = 3::int2",
+        "3::int8 = host",
+        "host = 99",
+        "host < 1",
+        "host <= 1",
+        "2 < host",
+        "host > 5 AND host < 3",
+        "host = NULL",
+        "host IS NULL",
+        "host = ANY ('{1,5}')",
+        "host = ANY ('{}'::int4[])",
+        "host = ANY (ARRAY[NULL, 2, 900])",
+        "host = ANY (NULL::int4[])",
+        "host <> 3",
+        "host <> ALL ('{1,2}')",
+        "host < ANY ('{1,2}')",
+        "host IN (1, 99) AND ts < '2026-01-05Z'",
+        "small = -150",
+        "small > 140::int8",
+        "small IS NULL",
+        "small < (-32768)::int2",
+        "big = 4999999999995",
+        "big > 9223372036854775807",
+        "big < -9223372036854775807 - 1",
+        "big >= 5999000000000000",
+        "day = 'infinity'",
+        "day > '2026-01-20'",
+        "day < '2026-01-02'::timestamptz",
+        "clock BETWEEN '03:00' AND '03:05'",
+        "clock = '24:00'",
+        "local < '2026-01-06'",
+        "local > 'infinity'",
+        "ts >= '2026-01-10Z' AND ts < '2026-01-10 01:00Z'",
+        "ts > '-infinity' AND ts < 'infinity'",
+        "ts::date = '2026-01-10'",
+        "late = 7",
+        "late = 8",
+        "late > 40",
+        "words IS NULL AND host = 1",
+        "note = 'n7' AND host = 2",
+        "value = 'NaN' AND host = 2 OR ts = '2026-01-03Z'",
+    ];
+
+    #[pg_test]
+    fn every_condition_finds_the_same_rows() {
+        stores();
+        for condition in CONDITIONS {
+            same(&format!(
+                "SELECT count(*), count(small), sum(big), min(local), max(words), sum(late), string_agg(DISTINCT note, ',') FROM TABLE_ WHERE {condition}"
+            ));
+            same(&format!("SELECT count(*) FROM TABLE_ WHERE {condition}"));
+            same(&format!(
+                "SELECT host, max(ts) FROM TABLE_ WHERE NOT ({condition}) GROUP BY host ORDER BY host"
+            ));
+        }
+    }
+
+    #[pg_test]
+    fn rows_come_whole_or_in_part_and_in_every_kind_of_plan() {
+        stores();
+        for query in [
+            "SELECT * FROM TABLE_ WHERE big % 977 = 0 ORDER BY ts, host",
+            "SELECT t::text FROM TABLE_ t WHERE host = 3 AND small = 7 ORDER BY 1",
+            "SELECT note, words, late FROM TABLE_ WHERE ts < '2026-01-01 00:10Z' ORDER BY ts",
+            "SELECT tableoid::regclass::text <> '' , count(*) FROM TABLE_ GROUP BY 1",
+            "SELECT ts, lag(note) OVER (ORDER BY ts) FROM TABLE_ WHERE host = 4 ORDER BY ts LIMIT 20 OFFSET 5000",
+            // Once for each outer row, with what that has.
+            "SELECT h, (SELECT count(*) FROM TABLE_ WHERE host = h) FROM generate_series(-1, 8) h ORDER BY h",
+            "SELECT h, d, c FROM generate_series(0, 2) h, generate_series(0, 3) d, \
+                 LATERAL (SELECT count(*) AS c FROM TABLE_ WHERE host = h AND ts >= '2026-01-03Z'::timestamptz + d * interval '9 days' OFFSET 0) l ORDER BY h, d",
+            "SELECT count(*) FROM TABLE_ WHERE host = (SELECT min(host) + 2 FROM TABLE_)",
+            "SELECT a.ts FROM TABLE_ a JOIN TABLE_ b ON a.ts = b.ts - interval '7 minutes' WHERE a.host = 1 AND b.small = 12 ORDER BY 1",
+            "SELECT count(*) FROM TABLE_ WHERE ts > now() - interval '1000 years' AND host = 1",
+            "WITH RECURSIVE r AS (SELECT min(ts) AS ts FROM TABLE_ UNION ALL SELECT (SELECT min(ts) FROM TABLE_ t WHERE t.ts > r.ts + interval '5 days') FROM r WHERE r.ts IS NOT NULL) SELECT * FROM r",
+        ] {
+            same(query);
+        }
+        // With a plan that doesn't know the values; and row by row, through a cursor.
+        run("SET plan_cache_mode = force_generic_plan");
+        for table in ["stored", "twin"] {
+            run(&format!(
+                "CREATE FUNCTION q_{table}(a int4, b timestamptz, c int4[]) RETURNS text LANGUAGE plpgsql AS $$ \
+                 DECLARE one record; seen text := ''; BEGIN \
+                 FOR one IN SELECT ts, small FROM {table} WHERE host >= a AND ts < b AND host = ANY (c) ORDER BY ts LOOP seen := md5(seen || one); END LOOP; \
+                 RETURN seen || (SELECT (count(*), sum(small)) FROM {table} WHERE host >= a AND ts < b AND host = ANY (c)); END $$"
+            ));
+        }
+        for values in [
+            "1, '2026-01-09Z', '{1,2}'",
+            "NULL, '2026-01-09Z', '{1}'",
+            "6, 'infinity', '{6}'",
+            "0, '2026-01-02Z', NULL",
+            "0, '2026-01-02Z', '{}'",
+        ] {
+            same(&format!("SELECT q_TABLE_({values})"));
+        }
+    }
+
+    /// A line of EXPLAIN ANALYZE, as a number.
+    fn figure(query: &str, label: &str) -> i64 {
+        text(&format!(
+            "SELECT sum((p #>> '{{}}')::int8)::text FROM (SELECT lake_plan('{}') AS plan) e, jsonb_path_query(e.plan, 'strict $.**.\"{label}\"') p",
+            query.replace('\'', "''")
+        ))
+        .map_or(-1, |n| n.parse().unwrap())
+    }
+
+    #[pg_test]
+    fn no_more_is_read_than_can_be_asked_for() {
+        stores();
+        run("CREATE FUNCTION lake_plan(sql text) RETURNS jsonb LANGUAGE plpgsql AS $$ \
+             DECLARE plan jsonb; BEGIN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, FORMAT JSON) ' || sql INTO plan; RETURN plan; END $$");
+        let both = |query: &str| (figure(query, "Batches Read"), figure(query, "Batches Skipped"));
+        let (batches, none) = both("SELECT count(*) FROM stored");
+        assert!(batches > 10 && none == 0, "{batches} {none}");
+        let (read, skipped) = both("SELECT * FROM stored WHERE host = 3");
+        assert!(read <= 3 && read + skipped == batches, "{read} {skipped}");
+        let (read, skipped) = both(
+            "SELECT * FROM stored WHERE host = 3 AND ts >= '2026-01-10Z' AND ts < '2026-01-10 01:00Z'",
+        );
+        // The batch of that hour, and those where the host begins and ends, which have others' whole time.
+        assert!(read <= 3 && read + skipped == batches, "{read} {skipped}");
+        assert_eq!(both("SELECT * FROM stored WHERE host = 99"), (0, batches));
+        assert_eq!(both("SELECT * FROM stored WHERE host IS NULL OR host = 1"), (batches, 0));
+        assert_eq!(both("SELECT ctid FROM stored"), (-1, -1), "a plain scan");
+        // Statements that change rows keep to plain scans, which refuse.
+        for sql in [
+            "UPDATE stored SET value = 1 WHERE host = 1",
+            "DELETE FROM stored WHERE host = 1",
+            "SELECT FROM stored WHERE host = 1 FOR UPDATE",
+        ] {
+            assert_eq!(super::super::helpers::failure(sql).0, "0A000", "{sql}");
+        }
+    }
+}
