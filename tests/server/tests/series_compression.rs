@@ -332,7 +332,7 @@ fn the_extension_goes_once_chunks_are_plain() {
     db.batch_execute("CREATE EXTENSION lake_stores").unwrap();
     assert_eq!(
         one::<i64>(&mut db, "SELECT count(*) FROM m"),
-        one(&mut db, "SELECT count(*) FROM m2")
+        one::<i64>(&mut db, "SELECT count(*) FROM m2")
     );
 }
 
@@ -380,8 +380,8 @@ fn the_worker_compresses_what_is_due_while_the_store_is_read_and_written() {
 fn many_writers_lose_and_double_nothing() {
     let mut db = store(&CLUSTER, "counted");
     let before: f64 = one(&mut db, "SELECT sum(v) FROM m1");
-    let writers: Vec<_> = (0..4)
-        .map(|writer: i64| {
+    let writers: Vec<_> = (0..4_i64)
+        .map(|writer| {
             std::thread::spawn(move || {
                 let mut db = CLUSTER.connect("counted", "postgres");
                 let (mut counted, mut again) = (0, 0);
