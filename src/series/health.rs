@@ -5,7 +5,7 @@ use crate::engines::{self, TimescaleEdition};
 use crate::error::Result;
 use crate::series::hypertable;
 
-pub const CHECKS: [Check; 2] = [
+pub const CHECKS: [Check; 4] = [
     Check {
         severity: WARNING,
         sql: "SELECT c.oid::regclass::text, \
@@ -26,6 +26,26 @@ pub const CHECKS: [Check; 2] = [
                 AND EXISTS (SELECT FROM _lake.job j WHERE j.relid = s.relid AND j.action = 'retention') \
               GROUP BY s.relid",
         remedy: "SELECT chunk, reason, blocked_by FROM lake.series_plan_retention({}) WHERE blocked_by IS NOT NULL;",
+    },
+    Check {
+        severity: WARNING,
+        sql: "SELECT r.view::text, \
+                  format('%s entries of its log wait for a refresh, each of which readers of the view go through', l.waiting), \
+                  quote_literal(r.view::text) \
+              FROM _lake.rollup r JOIN pg_class c ON c.oid = r.view \
+              CROSS JOIN LATERAL (SELECT count(*) AS waiting FROM ( \
+                  SELECT FROM _lake.rollup_log w WHERE w.rollup_id = r.rollup_id LIMIT 100000) w) l \
+              WHERE l.waiting >= 100000",
+        remedy: "SELECT lake.series_refresh_rollup({}); and see in lake.job_runs why its job doesn't keep up.",
+    },
+    Check {
+        severity: INFO,
+        sql: "SELECT j.relid::text, 'its rollups aren''t refreshed, because the job is paused: readers compute what waits', j.job_id::text \
+              FROM _lake.job j JOIN pg_class c ON c.oid = j.relid \
+              WHERE j.action = 'refresh_rollup' AND j.paused \
+                AND EXISTS (SELECT FROM _lake.rollup r JOIN _lake.rollup_waiting w ON w.rollup_id = r.rollup_id \
+                            WHERE r.relid = j.relid AND w.hi < now() - r.refresh_lag - interval '15 minutes')",
+        remedy: "SELECT lake.alter_job({}, paused => false);",
     },
 ];
 

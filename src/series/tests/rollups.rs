@@ -195,6 +195,33 @@ mod tests {
     }
 
     #[pg_test]
+    fn what_waits_for_too_long_or_too_much_is_found() {
+        on_each(|_| {
+            with_rollup();
+            let found = || {
+                text(
+                    "SELECT string_agg(severity || ' ' || subject, ', ') FROM lake.health() \
+                      WHERE finding LIKE '%its log%' OR finding LIKE '%rollups aren%'",
+                )
+            };
+            run("SELECT lake.series_refresh_rollup('hourly')");
+            run(
+                "SELECT lake.alter_job(job_id, paused => true) FROM lake.jobs WHERE action = 'refresh_rollup'",
+            );
+            assert_eq!(found(), None);
+            run("UPDATE s SET value = value + 1");
+            assert_eq!(found().as_deref(), Some("info public.s"));
+            run(
+                "INSERT INTO _lake.rollup_log SELECT rollup_id, '2026-01-01 00:00Z', '2026-01-01 01:00Z' \
+                 FROM _lake.rollup, generate_series(1, 100000)",
+            );
+            assert_eq!(found().as_deref(), Some("warning public.hourly, info public.s"));
+            run("SELECT lake.series_refresh_rollup('hourly')");
+            assert_eq!(found(), None);
+        });
+    }
+
+    #[pg_test]
     fn dropping_leaves_nothing() {
         on_each(|_| {
             with_rollup();
