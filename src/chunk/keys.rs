@@ -1,7 +1,8 @@
 //! Whether a new row repeats a key of compressed ones.
 //!
 //! Batches are made under a lock that keeps writers out, and thawed one by one, which puts their keys into the
-//! indexes: what is found here stays so to the end of the transaction. A batch is decoded only where the row's key lies between its smallest and its largest, and
+//! indexes: what is found here stays so to the end of the transaction. A batch is decoded only where the row's
+//! key lies between its smallest and its largest, and
 //! values are compared by their bytes where that is what the index's equality comes to; where it isn't, and
 //! the answer therefore isn't certain, the row is refused.
 
@@ -12,8 +13,8 @@ use crate::error::Error;
 use lake_codec::{Column, Values};
 use pgrx::{PgList, PgSqlErrorCode, pg_sys};
 
-/// Refuses a row that repeats a key of compressed rows, or may: 23505, or 0A000 where it isn't certain or
-/// where a conflict is to be resolved.
+/// Refuses a row that repeats a key of compressed rows, or may: 23505, or 0A000 where it isn't certain. Where
+/// conflicts are resolved the batch is thawed instead.
 ///
 /// # Safety
 /// The relation is open and locked for writing, the slot holds a row of it.
