@@ -146,3 +146,39 @@ pub unsafe fn attribute<'a>(
         attribute
     }
 }
+
+/// Enters a row into the indexes of its table; takes more since 16.
+///
+/// # Safety
+/// The indexes are open, the slot holds a row of the table with its address.
+pub unsafe fn insert_index_tuples(
+    result: *mut pg_sys::ResultRelInfo,
+    slot: *mut pg_sys::TupleTableSlot,
+    estate: *mut pg_sys::EState,
+) {
+    let none = std::ptr::null_mut();
+    // SAFETY: as the caller says.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        pg_sys::ExecInsertIndexTuples(
+            result,
+            slot,
+            estate,
+            false,
+            false,
+            none,
+            std::ptr::null_mut(),
+        );
+        #[cfg(not(feature = "pg15"))]
+        pg_sys::ExecInsertIndexTuples(
+            result,
+            slot,
+            estate,
+            false,
+            false,
+            none,
+            std::ptr::null_mut(),
+            false,
+        );
+    }
+}

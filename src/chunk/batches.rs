@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::ptr;
 use std::rc::Rc;
 
-/// What a companion holds. It never changes once it is read.
+/// What a companion holds, or held: batches that were thawed are among them, as a rollback has them back.
 pub struct Batches {
     companion: pg_sys::Oid,
     stored: Vec<Stored>,
@@ -19,6 +19,9 @@ pub struct Batches {
     /// Columns decoded of late, by batch and number.
     decoded: RefCell<HashMap<(usize, i16), Rc<Column>>>,
 }
+
+/// The batch was thawed.
+pub struct Gone;
 
 struct Batch {
     tid: pg_sys::ItemPointerData,
@@ -63,43 +66,54 @@ impl Batches {
         }
     }
 
+    pub fn companion(&self) -> pg_sys::Oid {
+        self.companion
+    }
+
+    /// Where a batch is in the companion.
+    pub fn tid(&self, batch: usize) -> pg_sys::ItemPointerData {
+        self.batches[batch].tid
+    }
+
     /// A column of a batch; `None` where it came after compression.
     ///
     /// # Safety
     /// The companion's chunk is locked.
-    pub unsafe fn column(&self, batch: usize, attnum: i16) -> Option<Rc<Column>> {
-        let stored = self.stored.iter().find(|stored| stored.attnum == attnum)?;
+    pub unsafe fn column(&self, batch: usize, attnum: i16) -> Result<Option<Rc<Column>>, Gone> {
+        let Some(stored) = self.stored.iter().find(|stored| stored.attnum == attnum) else {
+            return Ok(None);
+        };
         if let Some(column) = self.decoded.borrow().get(&(batch, attnum)) {
-            return Some(Rc::clone(column));
+            return Ok(Some(Rc::clone(column)));
         }
         // SAFETY: as the caller says.
-        let column = Rc::new(unsafe { self.decode(&self.batches[batch], stored) });
+        let column = Rc::new(unsafe { self.decode(&self.batches[batch], stored)? });
         let mut decoded = self.decoded.borrow_mut();
         if decoded.len() >= KEPT {
             decoded.clear();
         }
         decoded.insert((batch, attnum), Rc::clone(&column));
-        Some(column)
+        Ok(Some(column))
     }
 
-    unsafe fn decode(&self, batch: &Batch, stored: &Stored) -> Column {
-        // SAFETY: opened with a lock; the row is there, as batches are never changed.
+    unsafe fn decode(&self, batch: &Batch, stored: &Stored) -> Result<Column, Gone> {
+        // SAFETY: opened with a lock; batches are never changed.
         unsafe {
             let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
             let rel = pg_sys::table_open(self.companion, lock);
             let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
             let slot = pg_sys::table_slot_create(rel, ptr::null_mut());
             let mut tid = batch.tid;
-            if !heap_call!(tuple_fetch_row_version(rel, &raw mut tid, snapshot, slot)) {
-                pgrx::error!("a batch of {} is gone", self.companion.to_u32());
-            }
-            let mut is_null = false;
-            let bytes = pg_sys::slot_getattr(slot, stored.data.into(), &raw mut is_null);
-            let column = column::read(bytes, stored.kind, batch.rows);
+            let found = heap_call!(tuple_fetch_row_version(rel, &raw mut tid, snapshot, slot));
+            let column = found.then(|| {
+                let mut is_null = false;
+                let bytes = pg_sys::slot_getattr(slot, stored.data.into(), &raw mut is_null);
+                or_raise(column::read(bytes, stored.kind, batch.rows))
+            });
             pg_sys::ExecDropSingleTupleTableSlot(slot);
             pg_sys::UnregisterSnapshot(snapshot);
             pg_sys::table_close(rel, pg_sys::NoLock as pg_sys::LOCKMODE);
-            or_raise(column)
+            column.ok_or(Gone)
         }
     }
 }
@@ -111,7 +125,7 @@ unsafe fn read(companion: pg_sys::Oid) -> Batches {
         let rel = pg_sys::table_open(companion, lock);
         let columns = PgTupleDesc::from_pg_is_copy(pg_sys::CreateTupleDescCopy((*rel).rd_att));
         let stored = or_raise(companion::stored(&columns));
-        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+        let snapshot = &raw mut pg_sys::SnapshotAnyData;
         let slot = pg_sys::table_slot_create(rel, ptr::null_mut());
         let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_ALLOW_PAGEMODE;
         let scan =
@@ -137,7 +151,6 @@ unsafe fn read(companion: pg_sys::Oid) -> Batches {
         }
         heap_call!(scan_end(scan));
         pg_sys::ExecDropSingleTupleTableSlot(slot);
-        pg_sys::UnregisterSnapshot(snapshot);
         pg_sys::table_close(rel, pg_sys::NoLock as pg_sys::LOCKMODE);
         Batches { companion, stored, batches, decoded: RefCell::default() }
     }

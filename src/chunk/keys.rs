@@ -1,18 +1,20 @@
 //! Whether a new row repeats a key of compressed ones.
 //!
-//! Batches change only under a lock that keeps writers out, so that what is found here stays so to the end
-//! of the transaction. A batch is decoded only where the row's key lies between its smallest and its largest, and
+//! Batches are made under a lock that keeps writers out, and thawed one by one, which puts their keys into the
+//! indexes: what is found here stays so to the end of the transaction. A batch is decoded only where the row's
+//! key lies between its smallest and its largest, and
 //! values are compared by their bytes where that is what the index's equality comes to; where it isn't, and
 //! the answer therefore isn't certain, the row is refused.
 
-use super::batches::{self, Batches};
-use super::{link, name, raise, refuse};
+use super::address::Address;
+use super::batches::{self, Batches, Gone};
+use super::{link, name, raise, refuse, thaw};
 use crate::error::Error;
 use lake_codec::{Column, Values};
 use pgrx::{PgList, PgSqlErrorCode, pg_sys};
 
-/// Refuses a row that repeats a key of compressed rows, or may: 23505, or 0A000 where it isn't certain or
-/// where a conflict is to be resolved.
+/// Refuses a row that repeats a key of compressed rows, or may: 23505, or 0A000 where it isn't certain. Where
+/// conflicts are resolved the batch is thawed instead.
 ///
 /// # Safety
 /// The relation is open and locked for writing, the slot holds a row of it.
@@ -30,22 +32,25 @@ pub unsafe fn check(
         }
         let batches = batches::of(companion);
         for key in &keys {
-            if !repeats(key, &batches) {
-                continue;
-            }
+            let Some(batch) = repeated(key, &batches) else { continue };
             if !key.is_certain {
                 refuse(rel, "the new row may repeat a key of theirs");
             }
             if resolves_conflicts {
-                refuse(rel, "the new row is in conflict with one of them");
+                // The index finds the conflict, as soon as the row is in it.
+                match Address::new(batch, 0) {
+                    Some(address) => {
+                        let wait = pg_sys::LockWaitPolicy::LockWaitBlock;
+                        let _ = thaw::batch(rel, address, wait);
+                        continue;
+                    }
+                    None => refuse(rel, "the new row is in conflict with one of them"),
+                }
             }
             raise(
                 Error::new(
                     PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
-                    format!(
-                        "duplicate key value violates unique constraint {}",
-                        crate::names::ident(&key.index)
-                    ),
+                    format!("duplicate key value violates unique constraint \"{}\"", key.index),
                 )
                 .detail(format!("The key is that of a compressed row of {}.", name(rel))),
             );
@@ -72,8 +77,9 @@ enum Value {
     Bytes(Vec<u8>),
 }
 
-unsafe fn repeats(key: &Key, batches: &Batches) -> bool {
-    (0..batches.len()).any(|batch| {
+/// The batch that holds the key.
+unsafe fn repeated(key: &Key, batches: &Batches) -> Option<pg_sys::ItemPointerData> {
+    let holds = |batch: usize| {
         let lies_in = |probe: &Probe| match probe.value {
             Value::Integer(value) => batches.may_hold(batch, probe.attnum, value),
             Value::Bytes(_) => true,
@@ -86,7 +92,11 @@ unsafe fn repeats(key: &Key, batches: &Batches) -> bool {
         for probe in &key.probes {
             // A column that came after the batch: its one value there isn't looked at.
             // SAFETY: the companion is there as long as the chunk is locked.
-            let Some(column) = (unsafe { batches.column(batch, probe.attnum) }) else { continue };
+            let column = match unsafe { batches.column(batch, probe.attnum) } {
+                Ok(Some(column)) => column,
+                Ok(None) => continue,
+                Err(Gone) => return false,
+            };
             let found = rows_with(&column, &probe.value);
             rows = Some(match rows {
                 None => found,
@@ -96,7 +106,13 @@ unsafe fn repeats(key: &Key, batches: &Batches) -> bool {
             });
         }
         rows.is_none_or(|rows| !rows.is_empty())
-    })
+    };
+    // One that was thawed has its keys in the indexes.
+    (0..batches.len())
+        .filter(|batch| holds(*batch))
+        .map(|batch| batches.tid(batch))
+        // SAFETY: the chunk is locked for writing.
+        .find(|batch| unsafe { thaw::stays(batches.companion(), *batch) })
 }
 
 /// The rows whose value this is, in order.

@@ -10,6 +10,8 @@
 //! - [`scan`] — plain scans: the rows of the heap, then those of the batches, under one snapshot.
 //! - [`writes`] — what may be written beside batches, and what is refused; [`keys`] — whether a new row
 //!   repeats a key of theirs; [`batches`] — single columns of single batches, for that.
+//! - [`thaw`] — what is changed or locked moves into the heap, batch by batch; [`address`] — the `ctid` of
+//!   compressed rows.
 //! - [`custom`] — a scan for queries, which reads no more columns and batches than they need.
 //! - [`planner`] — no plan goes by an index while there are batches.
 //! - [`link`] — from the chunk to its batches; [`companion`] — the table of batches.
@@ -17,6 +19,7 @@
 //!
 //! What can't be answered rightly is an error with a hint; nothing is left out in silence.
 
+mod address;
 mod batches;
 pub mod column;
 pub mod companion;
@@ -26,6 +29,7 @@ pub mod link;
 mod planner;
 pub mod routine;
 mod scan;
+mod thaw;
 mod writes;
 
 use crate::error::Error;
@@ -33,6 +37,11 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, pg_sys};
 
 pub use scan::Rows;
+
+/// Whether a row that a scan has returned is compressed, by its `ctid`.
+pub fn is_compressed(tid: pg_sys::ItemPointerData) -> bool {
+    address::Address::read(tid).is_some() || tid.ip_posid == scan::NOWHERE.ip_posid
+}
 
 /// Called once, while the library is loaded: by preloading, or by the first look at such a table.
 pub fn install() {

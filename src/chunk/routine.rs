@@ -2,7 +2,8 @@
 //!
 //! A routine of Postgres is called through [`heap_call`], so that its errors unwind through Rust.
 
-use super::{link, refuse, scan, writes};
+use super::address::Address;
+use super::{link, refuse, scan, thaw, writes};
 use crate::compat::FileLocator;
 use pgrx::datum::Internal;
 use pgrx::prelude::*;
@@ -43,6 +44,7 @@ fn routine() -> *const pg_sys::TableAmRoutine {
         routine.scan_analyze_next_tuple = Some(scan_analyze_next_tuple);
         routine.index_fetch_begin = Some(index_fetch_begin);
         routine.tuple_fetch_row_version = Some(tuple_fetch_row_version);
+        routine.tuple_satisfies_snapshot = Some(tuple_satisfies_snapshot);
         routine.tuple_insert = Some(writes::tuple_insert);
         routine.tuple_insert_speculative = Some(writes::tuple_insert_speculative);
         routine.multi_insert = Some(writes::multi_insert);
@@ -194,8 +196,26 @@ unsafe extern "C-unwind" fn tuple_fetch_row_version(
 ) -> bool {
     // SAFETY: as Postgres calls it.
     unsafe {
-        writes::refuse_batch_row(rel, tid);
-        heap_call!(tuple_fetch_row_version(rel, tid, snapshot, slot))
+        match Address::read(*tid) {
+            Some(address) => thaw::fetch(rel, address, snapshot, slot),
+            None => heap_call!(tuple_fetch_row_version(rel, tid, snapshot, slot)),
+        }
+    }
+}
+
+/// A row of a batch that a scan has returned is seen by its snapshot, and lies in no page of the heap.
+#[pg_guard]
+unsafe extern "C-unwind" fn tuple_satisfies_snapshot(
+    rel: pg_sys::Relation,
+    slot: *mut pg_sys::TupleTableSlot,
+    snapshot: pg_sys::Snapshot,
+) -> bool {
+    // SAFETY: as Postgres calls it.
+    unsafe {
+        if super::is_compressed((*slot).tts_tid) {
+            return true;
+        }
+        heap_call!(tuple_satisfies_snapshot(rel, slot, snapshot))
     }
 }
 

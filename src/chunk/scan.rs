@@ -3,6 +3,7 @@
 //! The scan itself is heap's. What it needs for the batches lies beside it, by its address, and goes when
 //! its memory does, be it by an error. It is opened when the scan begins, so that the companion is locked from then on.
 
+use super::address::Address;
 use super::column::{self, Cursor};
 use super::companion::{self, ROWS, Stored};
 use super::custom::Wanted;
@@ -38,6 +39,8 @@ pub struct Rows {
     stored: Vec<Stored>,
     /// Of each stored column; `None` where nobody wants it.
     cursors: Vec<Option<Cursor>>,
+    /// Rows of the batch, and those that haven't been returned.
+    rows: usize,
     left: usize,
     /// The columns that are wanted; `None` for all.
     wanted: Option<Vec<i16>>,
@@ -53,8 +56,8 @@ pub struct Counts {
     pub skipped: i64,
 }
 
-/// The address of rows of batches: none.
-const NOWHERE: pg_sys::ItemPointerData = pg_sys::ItemPointerData {
+/// The address of a row of a batch that can't be told: none.
+pub const NOWHERE: pg_sys::ItemPointerData = pg_sys::ItemPointerData {
     ip_blkid: pg_sys::BlockIdData { bi_hi: u16::MAX, bi_lo: u16::MAX },
     ip_posid: 0,
 };
@@ -86,15 +89,10 @@ impl Rows {
                 companion,
                 scan,
                 batch: pg_sys::table_slot_create(companion, ptr::null_mut()),
-                memory: pg_sys::AllocSetContextCreateInternal(
-                    pg_sys::CurrentMemoryContext,
-                    c"lake_chunk row".as_ptr(),
-                    pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
-                    pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
-                    pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
-                ),
+                memory: row_memory(),
                 stored,
                 cursors: vec![],
+                rows: 0,
                 left: 0,
                 wanted: None,
                 ranges: vec![],
@@ -110,7 +108,7 @@ impl Rows {
     /// They are the chunk's, as they are or have been.
     pub unsafe fn next(&mut self, columns: pg_sys::TupleDesc) -> pg_sys::HeapTuple {
         // SAFETY: as the caller says.
-        unsafe { self.next_as(|rows| rows.form(columns)).unwrap_or(ptr::null_mut()) }
+        unsafe { self.next_as(|rows| rows.tuple(columns)).unwrap_or(ptr::null_mut()) }
     }
 
     /// The next row, made by `make` in memory that lasts until the next call.
@@ -138,43 +136,14 @@ impl Rows {
                 if !heap_call!(scan_getnextslot(self.scan, forward, self.batch)) {
                     return Ok(false);
                 }
-                let value = |attnum: i16| {
-                    let mut is_null = false;
-                    let datum = pg_sys::slot_getattr(self.batch, attnum.into(), &raw mut is_null);
-                    (!is_null).then_some(datum)
-                };
-                let lies_in = |(attnum, wanted): &(i16, Wanted)| {
-                    let stored = self.stored.iter().find(|stored| stored.attnum == *attnum);
-                    // A column that came later has one value in all batches, and this says nothing of it.
-                    let Some((min, max)) = stored.and_then(|stored| stored.range) else {
-                        return true;
-                    };
-                    match (value(min), value(max)) {
-                        (Some(min), Some(max)) => {
-                            wanted.meets(min.value() as i64, max.value() as i64)
-                        }
-                        // All are null.
-                        _ => false,
-                    }
-                };
-                if !self.ranges.iter().all(lies_in) {
+                if !self.may_match() {
                     self.counts.skipped += 1;
                     continue;
                 }
                 self.counts.read += 1;
-                self.left =
-                    value(ROWS).map_or(0, |rows| rows.value() as i32).try_into().unwrap_or(0);
-                self.cursors.clear();
-                for stored in &self.stored {
-                    if self.wanted.as_ref().is_some_and(|wanted| !wanted.contains(&stored.attnum)) {
-                        self.cursors.push(None);
-                        continue;
-                    }
-                    let bytes = value(stored.data)
-                        .ok_or_else(|| Error::internal("a batch lacks a column"))?;
-                    let column = column::read(bytes, stored.kind, self.left)?;
-                    self.cursors.push(Some(Cursor::new(column, stored.kind)));
-                }
+                (self.rows, self.cursors) =
+                    decode(self.batch, &self.stored, self.wanted.as_deref())?;
+                self.left = self.rows;
                 if self.left > 0 {
                     return Ok(true);
                 }
@@ -182,47 +151,36 @@ impl Rows {
         }
     }
 
-    /// The tuple of the present row. Columns that came after compression have their missing value, as in
-    /// rows of the heap.
-    unsafe fn form(&mut self, columns: pg_sys::TupleDesc) -> pg_sys::HeapTuple {
-        // SAFETY: as the caller says; each cursor has another row; the header's fields are those of a
-        // tuple that everybody sees and nobody deletes.
+    /// The present row, as a tuple with its address.
+    unsafe fn tuple(&mut self, columns: pg_sys::TupleDesc) -> pg_sys::HeapTuple {
+        // SAFETY: as the caller says.
         unsafe {
-            let count = (*columns).natts.unsigned_abs() as usize;
-            let mut values = vec![pg_sys::Datum::null(); count];
-            let mut nulls = vec![true; count];
-            let mut known = vec![false; count];
-            for (stored, cursor) in self.stored.iter().zip(&mut self.cursors) {
-                let at = usize::from(stored.attnum.unsigned_abs()) - 1;
-                let value = cursor.as_mut().and_then(|cursor| cursor.next());
-                known[at] = true;
-                if let Some(value) = value
-                    && !compat::attribute(columns, at).attisdropped
-                {
-                    values[at] = value;
-                    nulls[at] = false;
-                }
-            }
-            for at in (0..count).filter(|at| !known[*at]) {
-                let mut is_null = false;
-                let number = i32::try_from(at + 1).unwrap_or(i32::MAX);
-                values[at] = pg_sys::getmissingattr(columns, number, &raw mut is_null);
-                nulls[at] = is_null;
-            }
-            let tuple = pg_sys::heap_form_tuple(columns, values.as_mut_ptr(), nulls.as_mut_ptr());
-            let header = (*tuple).t_data;
-            (*header).t_choice.t_heap = pg_sys::HeapTupleFields {
-                t_xmin: pg_sys::TransactionId::from(pg_sys::FrozenTransactionId.into_inner()),
-                t_xmax: pg_sys::InvalidTransactionId,
-                t_field3: pg_sys::HeapTupleFields__bindgen_ty_1 { t_cid: 0 },
-            };
-            (*header).t_infomask &= !(pg_sys::HEAP_XACT_MASK as u16);
-            (*header).t_infomask |= (pg_sys::HEAP_XMIN_FROZEN | pg_sys::HEAP_XMAX_INVALID) as u16;
-            (*header).t_infomask2 &= !(pg_sys::HEAP2_XACT_MASK as u16);
-            (*header).t_ctid = NOWHERE;
-            (*tuple).t_self = NOWHERE;
+            let tuple = form(&self.stored, &mut self.cursors, columns);
+            (*tuple).t_self = Address::new((*self.batch).tts_tid, self.rows - self.left - 1)
+                .map_or(NOWHERE, Address::tid);
             tuple
         }
+    }
+
+    /// Whether the batch may have a row that meets all of the ranges.
+    unsafe fn may_match(&self) -> bool {
+        let value = |attnum: i16| {
+            let mut is_null = false;
+            // SAFETY: a column of the companion.
+            let datum =
+                unsafe { pg_sys::slot_getattr(self.batch, attnum.into(), &raw mut is_null) };
+            (!is_null).then_some(datum.value() as i64)
+        };
+        self.ranges.iter().all(|(attnum, wanted)| {
+            let stored = self.stored.iter().find(|stored| stored.attnum == *attnum);
+            // A column that came later has one value in all batches, and this says nothing of it.
+            let Some((min, max)) = stored.and_then(|stored| stored.range) else { return true };
+            match (value(min), value(max)) {
+                (Some(min), Some(max)) => wanted.meets(min, max),
+                // All are null.
+                _ => false,
+            }
+        })
     }
 
     /// Puts the wanted columns of the present row into a slot of these columns, the others as nulls.
@@ -275,6 +233,100 @@ impl Rows {
             pg_sys::MemoryContextDelete(self.memory);
             pg_sys::table_close(self.companion, pg_sys::NoLock as pg_sys::LOCKMODE);
         }
+    }
+}
+
+/// Memory for one row at a time, below the current context.
+pub unsafe fn row_memory() -> pg_sys::MemoryContext {
+    // SAFETY: the current context is there.
+    unsafe {
+        pg_sys::AllocSetContextCreateInternal(
+            pg_sys::CurrentMemoryContext,
+            c"lake_chunk row".as_ptr(),
+            pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
+            pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
+            pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+        )
+    }
+}
+
+/// The batch in a slot: how many rows, and their columns, those that are wanted or all.
+///
+/// # Safety
+/// The slot holds a row of a companion with these columns.
+pub unsafe fn decode(
+    slot: *mut pg_sys::TupleTableSlot,
+    stored: &[Stored],
+    wanted: Option<&[i16]>,
+) -> Result<(usize, Vec<Option<Cursor>>)> {
+    let value = |attnum: i16| {
+        let mut is_null = false;
+        // SAFETY: a column of the slot.
+        let datum = unsafe { pg_sys::slot_getattr(slot, attnum.into(), &raw mut is_null) };
+        (!is_null).then_some(datum)
+    };
+    let rows = value(ROWS).map_or(0, |rows| rows.value() as i32).try_into().unwrap_or(0);
+    let mut cursors = vec![];
+    for stored in stored {
+        if wanted.is_some_and(|wanted| !wanted.contains(&stored.attnum)) {
+            cursors.push(None);
+            continue;
+        }
+        let bytes = value(stored.data).ok_or_else(|| Error::internal("a batch lacks a column"))?;
+        // SAFETY: the column is a `bytea`.
+        let column = unsafe { column::read(bytes, stored.kind, rows)? };
+        cursors.push(Some(Cursor::new(column, stored.kind)));
+    }
+    Ok((rows, cursors))
+}
+
+/// The tuple of the next row. Columns that came after compression have their missing value, as in rows of
+/// the heap.
+///
+/// # Safety
+/// The columns are the chunk's; each cursor has another row.
+pub unsafe fn form(
+    stored: &[Stored],
+    cursors: &mut [Option<Cursor>],
+    columns: pg_sys::TupleDesc,
+) -> pg_sys::HeapTuple {
+    // SAFETY: as the caller says; each cursor has another row; the header's fields are those of a
+    // tuple that everybody sees and nobody deletes.
+    unsafe {
+        let count = (*columns).natts.unsigned_abs() as usize;
+        let mut values = vec![pg_sys::Datum::null(); count];
+        let mut nulls = vec![true; count];
+        let mut known = vec![false; count];
+        for (stored, cursor) in stored.iter().zip(cursors) {
+            let at = usize::from(stored.attnum.unsigned_abs()) - 1;
+            let value = cursor.as_mut().and_then(|cursor| cursor.next());
+            known[at] = true;
+            if let Some(value) = value
+                && !compat::attribute(columns, at).attisdropped
+            {
+                values[at] = value;
+                nulls[at] = false;
+            }
+        }
+        for at in (0..count).filter(|at| !known[*at]) {
+            let mut is_null = false;
+            let number = i32::try_from(at + 1).unwrap_or(i32::MAX);
+            values[at] = pg_sys::getmissingattr(columns, number, &raw mut is_null);
+            nulls[at] = is_null;
+        }
+        let tuple = pg_sys::heap_form_tuple(columns, values.as_mut_ptr(), nulls.as_mut_ptr());
+        let header = (*tuple).t_data;
+        (*header).t_choice.t_heap = pg_sys::HeapTupleFields {
+            t_xmin: pg_sys::TransactionId::from(pg_sys::FrozenTransactionId.into_inner()),
+            t_xmax: pg_sys::InvalidTransactionId,
+            t_field3: pg_sys::HeapTupleFields__bindgen_ty_1 { t_cid: 0 },
+        };
+        (*header).t_infomask &= !(pg_sys::HEAP_XACT_MASK as u16);
+        (*header).t_infomask |= (pg_sys::HEAP_XMIN_FROZEN | pg_sys::HEAP_XMAX_INVALID) as u16;
+        (*header).t_infomask2 &= !(pg_sys::HEAP2_XACT_MASK as u16);
+        (*header).t_ctid = NOWHERE;
+        (*tuple).t_self = NOWHERE;
+        tuple
     }
 }
 
@@ -368,7 +420,7 @@ pub unsafe fn next(
             } else {
                 (*tuple).t_tableOid = (*rel).rd_id;
                 pg_sys::ExecForceStoreHeapTuple(tuple, slot, false);
-                (*slot).tts_tid = NOWHERE;
+                (*slot).tts_tid = (*tuple).t_self;
                 (*slot).tts_tableOid = (*rel).rd_id;
                 true
             }

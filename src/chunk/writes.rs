@@ -1,26 +1,13 @@
-//! What may be written to a chunk that has batches: new rows that can't repeat a key of compressed ones,
-//! and whatever is done to rows of the heap. A statement that would change or lock a compressed row, or
-//! may repeat its key, is refused.
+//! Writing to a chunk that has batches: a new row is compared with the keys of compressed ones, a compressed
+//! row that is changed or locked is thawed first.
 
+use super::address::Address;
 use super::keys::check;
-use super::refuse;
 use super::routine::heap_call;
+use super::thaw;
 use crate::compat::UpdatesIndexes;
 use pgrx::{pg_guard, pg_sys};
 use std::ffi::c_int;
-
-/// Rows of batches have no address.
-///
-/// # Safety
-/// The relation is open.
-pub unsafe fn refuse_batch_row(rel: pg_sys::Relation, tid: pg_sys::ItemPointer) {
-    // SAFETY: as Postgres calls it, the address is readable.
-    unsafe {
-        if (*tid).ip_posid == pg_sys::InvalidOffsetNumber {
-            refuse(rel, "this statement would change, lock or merge one of them");
-        }
-    }
-}
 
 #[pg_guard]
 pub unsafe extern "C-unwind" fn tuple_insert(
@@ -85,8 +72,22 @@ pub unsafe extern "C-unwind" fn tuple_delete(
 ) -> pg_sys::TM_Result::Type {
     // SAFETY: as Postgres calls it.
     unsafe {
-        refuse_batch_row(rel, tid);
-        heap_call!(tuple_delete(rel, tid, cid, snapshot, crosscheck, wait, failure, changing_part))
+        let mut place = match thaw::place(rel, *tid, cid, policy(wait)) {
+            Ok(place) => place,
+            Err(outcome) => return outcome,
+        };
+        let (at, command) = (&raw mut place.tid, place.command);
+        let outcome = heap_call!(tuple_delete(
+            rel,
+            at,
+            command,
+            snapshot,
+            crosscheck,
+            wait,
+            failure,
+            changing_part
+        ));
+        place.tell(outcome, failure)
     }
 }
 
@@ -106,20 +107,25 @@ pub unsafe extern "C-unwind" fn tuple_update(
 ) -> pg_sys::TM_Result::Type {
     // SAFETY: as Postgres calls it.
     unsafe {
-        refuse_batch_row(rel, tid);
+        let mut place = match thaw::place(rel, *tid, cid, policy(wait)) {
+            Ok(place) => place,
+            Err(outcome) => return outcome,
+        };
         check(rel, slot, false);
-        heap_call!(tuple_update(
+        let (at, command) = (&raw mut place.tid, place.command);
+        let outcome = heap_call!(tuple_update(
             rel,
-            tid,
+            at,
             slot,
-            cid,
+            command,
             snapshot,
             crosscheck,
             wait,
             failure,
             mode,
             update_indexes
-        ))
+        ));
+        place.tell(outcome, failure)
     }
 }
 
@@ -138,7 +144,19 @@ pub unsafe extern "C-unwind" fn tuple_lock(
 ) -> pg_sys::TM_Result::Type {
     // SAFETY: as Postgres calls it.
     unsafe {
-        refuse_batch_row(rel, tid);
-        heap_call!(tuple_lock(rel, tid, snapshot, slot, cid, mode, wait, flags, failure))
+        let mut place = match thaw::place(rel, *tid, cid, wait) {
+            Ok(place) => place,
+            Err(outcome) => return outcome,
+        };
+        let moved = Address::read(*tid).is_some();
+        let at = if moved { &raw mut place.tid } else { tid };
+        let command = place.command;
+        let outcome =
+            heap_call!(tuple_lock(rel, at, snapshot, slot, command, mode, wait, flags, failure));
+        place.tell(outcome, failure)
     }
+}
+
+const fn policy(wait: bool) -> pg_sys::LockWaitPolicy::Type {
+    if wait { pg_sys::LockWaitPolicy::LockWaitBlock } else { pg_sys::LockWaitPolicy::LockWaitSkip }
 }

@@ -6,8 +6,8 @@
 
 use super::{find, link, require_read_committed};
 use crate::catalog::Store;
-use crate::chunk::column;
 use crate::chunk::companion::{self, Stored, Writer};
+use crate::chunk::{column, is_compressed};
 use crate::compat;
 use crate::error::{Error, Result};
 use crate::gucs;
@@ -47,8 +47,8 @@ pub fn compress(chunk: RegClass) -> Result<Compressed> {
     }
     let layout = layout(&chunk)?;
     let batches = companion::create(chunk.oid, &layout)?;
-    let rows = write(&chunk, batches, &layout, &order(&chunk, &store)?)?;
-    if rows == before.rows {
+    let Written { rows, plain } = write(&chunk, batches, &layout, &order(&chunk, &store)?)?;
+    if plain == 0 {
         companion::drop(batches)?;
         return Ok(Compressed::default());
     }
@@ -57,7 +57,9 @@ pub fn compress(chunk: RegClass) -> Result<Compressed> {
     if !before.is_ours {
         spi::execute(&format!("ALTER TABLE {chunk} SET ACCESS METHOD lake_chunk"), &[])?;
     }
-    let bytes_before = before.compressed_bytes + before.bytes;
+    // Of those that were compressed some may have been thawed, and be among the plain ones.
+    let still = (rows - plain) as f64 / before.rows.max(1) as f64;
+    let bytes_before = (before.compressed_bytes as f64 * still) as i64 + before.bytes;
     link(&chunk, Some(batches), rows, bytes_before)?;
     companion::sweep()?;
     let bytes_after = size(batches)?;
@@ -137,7 +139,7 @@ pub fn reason_against(chunk: &Relation, store: &Store) -> Result<Option<String>>
 pub fn trial(chunk: &Relation, store: &Store) -> Result<(i64, i64)> {
     let layout = layout(chunk)?;
     let batches = companion::create(chunk.oid, &layout)?;
-    let rows = write(chunk, batches, &layout, &order(chunk, store)?)?;
+    let Written { rows, .. } = write(chunk, batches, &layout, &order(chunk, store)?)?;
     let bytes = size(batches)?;
     companion::drop(batches)?;
     Ok((rows, bytes))
@@ -192,11 +194,22 @@ fn order(chunk: &Relation, store: &Store) -> Result<Vec<i16>> {
     )
 }
 
+/// Rows that were written, and how many of them were plain ones.
+struct Written {
+    rows: i64,
+    plain: i64,
+}
+
 /// Writes all rows of the chunk, in this order, into the companion, and returns how many there are.
 ///
 /// They are read below SQL: row security hides nothing, and whatever the transaction's snapshot is, these
 /// are the rows as of now.
-fn write(chunk: &Relation, batches: pg_sys::Oid, layout: &[Stored], order: &[i16]) -> Result<i64> {
+fn write(
+    chunk: &Relation,
+    batches: pg_sys::Oid,
+    layout: &[Stored],
+    order: &[i16],
+) -> Result<Written> {
     let no_lock = pg_sys::NoLock as pg_sys::LOCKMODE;
     // SAFETY: both tables are locked; what is opened is closed, or goes with the error. Whatever may
     // raise an error in a loop is behind a boundary.
@@ -210,8 +223,10 @@ fn write(chunk: &Relation, batches: pg_sys::Oid, layout: &[Stored], order: &[i16
         let slot = pg_sys::table_slot_create(rel, ptr::null_mut());
         let next = (*(*rel).rd_tableam).scan_getnextslot.expect("a table is scanned");
         let forward = pg_sys::ScanDirection::ForwardScanDirection;
+        let mut plain = 0;
         while pg_guard_ffi_boundary(|| next(scan, forward, slot)) {
             pgrx::check_for_interrupts!();
+            plain += i64::from(!is_compressed((*slot).tts_tid));
             pg_sys::tuplesort_puttupleslot(sort, slot);
         }
         pg_sys::table_endscan(scan);
@@ -227,13 +242,13 @@ fn write(chunk: &Relation, batches: pg_sys::Oid, layout: &[Stored], order: &[i16
             writer.push(sorted)?;
         }
         writer.flush()?;
-        let written = writer.written;
+        let rows = writer.written;
         pg_sys::ExecDropSingleTupleTableSlot(sorted);
         pg_sys::tuplesort_end(sort);
         pg_sys::table_close(companion, no_lock);
         pg_sys::table_close(rel, no_lock);
         pg_sys::CommandCounterIncrement();
-        Ok(written)
+        Ok(Written { rows, plain })
     }
 }
 
