@@ -80,6 +80,38 @@ pub unsafe fn read(bytes: pg_sys::Datum, kind: Kind, rows: usize) -> Result<Colu
     }
 }
 
+/// What a value is made of, as it is stored; nothing for null.
+///
+/// # Safety
+/// The datum is a value of the attribute, unless it is null.
+pub unsafe fn bytes_of(
+    datum: pg_sys::Datum,
+    is_null: bool,
+    att: &pg_sys::FormData_pg_attribute,
+) -> Vec<u8> {
+    if is_null {
+        return vec![];
+    }
+    // SAFETY: as the caller says: so many bytes, or a varlena, which is copied whole.
+    unsafe {
+        match (att.attbyval, usize::try_from(att.attlen)) {
+            (true, _) => datum.value().to_ne_bytes().to_vec(),
+            (false, Ok(length)) => {
+                std::slice::from_raw_parts(datum.cast_mut_ptr::<u8>(), length).to_vec()
+            }
+            (false, Err(_)) => {
+                let stored = datum.cast_mut_ptr::<pg_sys::varlena>();
+                let plain = pg_sys::pg_detoast_datum_packed(stored);
+                let bytes = pgrx::varlena_to_byte_slice(plain).to_vec();
+                if plain != stored {
+                    pg_sys::pfree(plain.cast());
+                }
+                bytes
+            }
+        }
+    }
+}
+
 /// Gathers the values of one column of a batch.
 pub struct Builder {
     kind: Kind,

@@ -215,17 +215,29 @@ pub struct Writer<'a> {
     columns: Vec<Builder>,
     rows: usize,
     pub written: i64,
+    /// The column that a batch ends with a value of, once it is large enough; and that value.
+    segment: Option<i16>,
+    value: Vec<u8>,
 }
 
 /// At most so many rows make a batch, and about so many bytes.
 pub const BATCH_ROWS: usize = 4_096;
 const BATCH_BYTES: usize = 16 << 20;
 
+/// So many rows make a batch where the segment ends: one that holds several segments is read for each of
+/// them, many small ones take space.
+const SEGMENT_ROWS: usize = 1_024;
+
 impl<'a> Writer<'a> {
     /// # Safety
     /// The companion is open for writing, and has this layout.
-    pub unsafe fn new(companion: pg_sys::Relation, layout: &'a [Stored]) -> Self {
-        Self { companion, layout, columns: builders(layout), rows: 0, written: 0 }
+    pub unsafe fn new(
+        companion: pg_sys::Relation,
+        layout: &'a [Stored],
+        segment: Option<i16>,
+    ) -> Self {
+        let columns = builders(layout);
+        Self { companion, layout, columns, rows: 0, written: 0, segment, value: vec![] }
     }
 
     /// # Safety
@@ -233,6 +245,18 @@ impl<'a> Writer<'a> {
     pub unsafe fn push(&mut self, slot: *mut pg_sys::TupleTableSlot) -> Result<()> {
         // SAFETY: as the caller says, and the layout's numbers are those of the chunk's columns.
         unsafe {
+            if let Some(segment) = self.segment {
+                let at = usize::from(segment.unsigned_abs()) - 1;
+                let att = compat::attribute((*slot).tts_tupleDescriptor, at);
+                let is_null = *(*slot).tts_isnull.add(at);
+                let value = column::bytes_of(*(*slot).tts_values.add(at), is_null, att);
+                if value != self.value {
+                    if self.rows >= SEGMENT_ROWS {
+                        self.flush()?;
+                    }
+                    self.value = value;
+                }
+            }
             for (stored, column) in self.layout.iter().zip(&mut self.columns) {
                 let at = usize::from(stored.attnum.unsigned_abs()) - 1;
                 let attlen = compat::attribute((*slot).tts_tupleDescriptor, at).attlen;

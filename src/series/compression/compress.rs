@@ -172,7 +172,7 @@ fn layout(chunk: &Relation) -> Result<Vec<Stored>> {
 
 /// The columns by which rows are put in order, so that what is alike comes together: those that the store is
 /// segmented by, then time. A column that was renamed since is left out, which costs space alone.
-fn order(chunk: &Relation, store: &Store) -> Result<Vec<i16>> {
+fn order(chunk: &Relation, store: &Store) -> Result<Order> {
     let set = store.options.get("compression");
     let listed = |key: &str| -> Vec<String> {
         let list = set.and_then(|set| set.get(key)).or_else(|| store.options.get(key));
@@ -183,15 +183,24 @@ fn order(chunk: &Relation, store: &Store) -> Result<Vec<i16>> {
     if store.companion.is_some() {
         names.push("series_id".to_owned());
     }
+    let is_segmented = !names.is_empty();
     names.extend(listed("order_by"));
     names.extend(store.option_str("time_column").map(str::to_owned));
-    spi::rows(
+    let columns = spi::rows(
         "SELECT a.attnum FROM pg_catalog.unnest($2) WITH ORDINALITY AS n (name, place) \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attname = n.name::pg_catalog.name \
          WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY n.place",
         &[chunk.oid.into(), names.into()],
         |row| spi::need::<i16>(row, 1),
-    )
+    )?;
+    Ok(Order { columns, is_segmented })
+}
+
+/// In which order rows are written.
+struct Order {
+    columns: Vec<i16>,
+    /// By the first of them: batches end with its values.
+    is_segmented: bool,
 }
 
 /// Rows that were written, and how many of them were plain ones.
@@ -208,7 +217,7 @@ fn write(
     chunk: &Relation,
     batches: pg_sys::Oid,
     layout: &[Stored],
-    order: &[i16],
+    order: &Order,
 ) -> Result<Written> {
     let no_lock = pg_sys::NoLock as pg_sys::LOCKMODE;
     // SAFETY: both tables are locked; what is opened is closed, or goes with the error. Whatever may
@@ -217,7 +226,7 @@ fn write(
         let rel = pg_sys::table_open(chunk.oid, no_lock);
         let companion = pg_sys::table_open(batches, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
         let columns = (*rel).rd_att;
-        let sort = sort(columns, order);
+        let sort = sort(columns, &order.columns);
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
         let scan = pg_sys::table_beginscan(rel, snapshot, 0, ptr::null_mut());
         let slot = pg_sys::table_slot_create(rel, ptr::null_mut());
@@ -235,7 +244,11 @@ fn write(
         pg_sys::tuplesort_performsort(sort);
         let sorted =
             pg_sys::MakeSingleTupleTableSlot(columns, &raw const pg_sys::TTSOpsMinimalTuple);
-        let mut writer = Writer::new(companion, layout);
+        let mut writer = Writer::new(
+            companion,
+            layout,
+            order.columns.first().copied().filter(|_| order.is_segmented),
+        );
         while pg_sys::tuplesort_gettupleslot(sort, true, false, sorted, ptr::null_mut()) {
             pgrx::check_for_interrupts!();
             pg_sys::slot_getsomeattrs_int(sorted, (*columns).natts);
