@@ -131,9 +131,12 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
         let ours = &mut *(*state).ours;
         if (*state).scan.is_null() {
             let rel = (*node).ss_currentRelation;
-            let snapshot = (*(*node).ps.state).es_snapshot;
+            let query = (*node).ps.state;
+            // The scan lasts as long as the query, whoever asks for its first row.
+            let before = pg_sys::MemoryContextSwitchTo((*query).es_query_cxt);
             (*state).slot = pg_sys::table_slot_create(rel, ptr::null_mut());
-            (*state).scan = pg_sys::table_beginscan(rel, snapshot, 0, ptr::null_mut());
+            (*state).scan = pg_sys::table_beginscan(rel, (*query).es_snapshot, 0, ptr::null_mut());
+            pg_sys::MemoryContextSwitchTo(before);
         }
         if !ours.is_narrowed {
             let ranges = ours.conditions.iter();

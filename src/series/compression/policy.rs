@@ -3,6 +3,7 @@
 
 use super::compress::{self, Compressed};
 use crate::access;
+use crate::attempt::attempt_catching;
 use crate::catalog::{Store, job};
 use crate::error::{Error, Result};
 use crate::regclass::RegClass;
@@ -10,6 +11,7 @@ use crate::series::backend::{Backend, Chunk};
 use crate::series::{create, options, time};
 use crate::spi;
 use crate::workers::actions::{Progress, Step};
+use pgrx::PgSqlErrorCode;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
 use serde_json::{Map, Value, json};
 
@@ -19,6 +21,8 @@ pub const ACTION: &str = "compress";
 /// A chunk that has been compressed is compressed again once its plain rows take more than this part of
 /// what the compressed ones took: fewer cost readers less than the work would.
 const LATE_PART: i64 = 20;
+
+const IN_USE: PgSqlErrorCode = PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE;
 
 /// Sets after how long chunks are compressed, and how their rows are put in order; null ends it, and leaves what
 /// is compressed.
@@ -67,7 +71,7 @@ pub fn set(
 }
 
 /// Compresses the oldest chunk that is due. What can't be compressed stays as it is, and keeps no other
-/// waiting.
+/// waiting; nor does a chunk that readers don't leave free, which fails the run once all others are done.
 pub fn step(store: &Store, _config: &Value, now: TimestampWithTimeZone) -> Result<Step> {
     let Some(after) = store.options.get("compression").and_then(|set| set.get("after")) else {
         return Ok(Step::Idle);
@@ -76,19 +80,28 @@ pub fn step(store: &Store, _config: &Value, now: TimestampWithTimeZone) -> Resul
         "SELECT $1::pg_catalog.timestamptz - $2::pg_catalog.interval",
         &[now.into(), after.as_str().unwrap_or_default().into()],
     )?);
+    let mut in_use = None;
     for chunk in Backend::of(store)?.chunks(&store.relation)? {
         pgrx::check_for_interrupts!();
         if chunk.end.is_none_or(|end| end > until) || !is_worth_it(store, &chunk)? {
             continue;
         }
-        let Compressed { rows, bytes_before, bytes_after } =
-            compress::compress(RegClass(chunk.relation.oid))?;
+        let Compressed { rows, bytes_before, bytes_after } = match attempt_catching(
+            |code| code == IN_USE,
+            || compress::compress(RegClass(chunk.relation.oid)),
+        ) {
+            Err(error) if error.code == IN_USE => {
+                in_use.get_or_insert(error);
+                continue;
+            }
+            done => done?,
+        };
         if rows > 0 {
             let subject = chunk.relation.to_string();
             return Ok(Step::Done(Progress { subject, rows, bytes_before, bytes_after }));
         }
     }
-    Ok(Step::Idle)
+    in_use.map_or(Ok(Step::Idle), Err)
 }
 
 /// Whether there are plain rows enough, and nothing against it.

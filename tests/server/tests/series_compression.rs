@@ -439,3 +439,33 @@ fn many_writers_lose_and_double_nothing() {
         .unwrap();
     assert_eq!(one::<i64>(&mut db, "SELECT count(*) FROM m WHERE host >= 'h0'"), ROWS);
 }
+
+#[test]
+fn a_chunk_in_use_is_left_for_later_and_keeps_no_other_waiting() {
+    let mut db = store(&CLUSTER, "in_use");
+    db.batch_execute(
+        "SELECT lake.series_decompress_chunk('m1');
+         INSERT INTO m SELECT '2026-02-05Z'::timestamptz + i * interval '1 minute', 'late', i, '' FROM generate_series(1, 5000) i;
+         TRUNCATE twin; INSERT INTO twin TABLE m",
+    )
+    .unwrap();
+    let mut reader = CLUSTER.connect("in_use", "postgres");
+    reader.batch_execute("BEGIN; SELECT FROM m1 LIMIT 1").unwrap();
+    db.batch_execute("SELECT lake.series_set_compression('m', '0')").unwrap();
+    one::<i32>(&mut db, "SELECT lake.start_worker()");
+    let runs = "SELECT outcome || ' ' || COALESCE(sqlstate, '') || ' ' || steps FROM lake.job_runs WHERE action = 'compress' ORDER BY run_id DESC LIMIT 1";
+    poll(SOON * 2, "the run to end", || {
+        db.query_opt(runs, &[])
+            .unwrap()
+            .is_some_and(|row| row.get::<_, String>(0) == "failure 55P03 1")
+    });
+    let states = "SELECT string_agg(state, ' ' ORDER BY range_start) FROM lake.chunks WHERE store = 'm'::regclass";
+    assert_eq!(one::<String>(&mut db, states), "closed compressed");
+    is_whole(&mut db);
+    reader.batch_execute("COMMIT").unwrap();
+    poll(SOON * 2, "the other chunk to be compressed", || {
+        db.batch_execute("SELECT lake.alter_job(job_id, next_run => now()) FROM lake.jobs WHERE action = 'compress'").unwrap();
+        one::<String>(&mut db, states) == "compressed compressed"
+    });
+    is_whole(&mut db);
+}
