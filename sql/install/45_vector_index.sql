@@ -60,7 +60,7 @@ SELECT s.relid AS store,
        CASE WHEN r.built_at IS NOT NULL
             THEN GREATEST(_lake.changes(s.relid) OPERATOR(pg_catalog.-) r.changes, 0::pg_catalog.int8)
        END AS rows_since_built,
-       pg_catalog.pg_get_indexdef(i.indexrelid) AS definition
+       d.definition
 FROM _lake.store s
 JOIN pg_catalog.pg_index i ON i.indrelid OPERATOR(pg_catalog.=) s.relid::pg_catalog.oid
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
@@ -85,7 +85,10 @@ LEFT JOIN LATERAL (
     WHERE j.outcome OPERATOR(pg_catalog.=) 'running' AND j.pid OPERATOR(pg_catalog.=) p.pid
     ORDER BY j.run_id DESC LIMIT 1
 ) run ON true
+-- None for an index that was dropped since the snapshot.
+CROSS JOIN LATERAL (SELECT pg_catalog.pg_get_indexdef(i.indexrelid) AS definition OFFSET 0) d
 WHERE s.kind OPERATOR(pg_catalog.=) 'vector'
+  AND d.definition IS NOT NULL
   AND am.amname OPERATOR(pg_catalog.=) ANY ('{hnsw,ivfflat,diskann,vchordrq,vchordg}'::pg_catalog.name[])
   AND pg_catalog.pg_has_role(t.relowner, 'USAGE');
 

@@ -92,19 +92,14 @@ pub fn geometry(geometry: &mut Geometry) -> Vec<Edit> {
     geometry.each_position(&mut |p| wrapped += usize::from(p.x.abs() > 180.0));
     add("P3", wrapped, "wrapped a longitude", "wrapped a longitude");
 
-    let (mut closed, mut dropped, mut turned) = (0, 0, 0);
+    let (mut closed, mut dropped) = (0, 0);
     geometry.each_polygon_mut(&mut |all| {
-        for (i, ring) in all.iter_mut().enumerate() {
+        for ring in all.iter_mut() {
             if !rings::is_closed(ring) {
                 close(ring);
                 closed += 1;
             }
             dropped += drop_repeated(ring, 4);
-            let area = rings::winding(ring).unwrap_or(0.0);
-            if (i == 0 && area < 0.0) || (i > 0 && area > 0.0) {
-                ring.reverse();
-                turned += 1;
-            }
         }
     });
     match geometry {
@@ -116,11 +111,45 @@ pub fn geometry(geometry: &mut Geometry) -> Vec<Edit> {
     }
     add("R2", closed, "closed a ring", "closed a ring");
     add("R5", dropped, "dropped a repeated position", "dropped a repeated position");
+    let (turned, cut) = turn_and_cut(geometry, wrapped > 0);
     add("R3", turned, "turned a ring round", "turned a ring round");
-    let cut = antimeridian::cut(geometry);
     add("A1", cut.poles, "led a ring to the pole", "led a ring to the pole");
     add("A1", cut.cuts, "cut at the antimeridian", "cut at the antimeridian");
     edits
+}
+
+/// So often a geometry is gone through, at most.
+const ROUNDS: usize = 4;
+
+/// Turns rings round and cuts at the antimeridian, until neither changes anything: rings that cross themselves may come
+/// back from a pole turned, and an edge of half the world may have another direction once it is wrapped.
+fn turn_and_cut(geometry: &mut Geometry, wraps: bool) -> (usize, antimeridian::Done) {
+    let (mut turned, mut done) = (0, antimeridian::Done::default());
+    for round in 0..ROUNDS {
+        let mut turns = 0;
+        geometry.each_polygon_mut(&mut |all| {
+            turns += all.iter_mut().enumerate().map(|(i, ring)| turn(ring, i)).sum::<usize>();
+        });
+        let cut = antimeridian::cut(geometry);
+        turned += turns;
+        done.cuts += cut.cuts;
+        done.poles += cut.poles;
+        let is_new = wraps && round == 0;
+        if !is_new && turns + cut.cuts + cut.poles == 0 {
+            break;
+        }
+    }
+    (turned, done)
+}
+
+/// Winds the ring at this place of a polygon by the right-hand rule (section 3.1.6); how many were turned.
+fn turn(ring: &mut Ring, place: usize) -> usize {
+    let area = rings::winding(ring).unwrap_or(0.0);
+    let is_wrong = if place == 0 { area < 0.0 } else { area > 0.0 };
+    if is_wrong {
+        ring.reverse();
+    }
+    is_wrong.into()
 }
 
 /// Drops all heights; true where there were any.

@@ -412,3 +412,21 @@ fn read_polygon(rings: &[Ring]) -> bool {
     write::geometry(&mut text, &Geometry::Polygon(moved));
     scan(text.as_bytes(), strict(), &mut || {}).faults.iter().all(|f| !f.code().starts_with('V'))
 }
+
+/// Rings that cross themselves, which the first round of cutting leaves turned or only wrapped.
+#[test]
+fn repairing_once_is_enough() {
+    for ring in [
+        vec![(132.7, -90.0), (0.0, 0.0), (85.0, 42.0), (176.0, 0.0), (16.0, -39.0), (-75.0, -90.0)],
+        vec![(180.0, 0.0), (359.9, 0.0), (93.0, 0.0), (273.0, 0.0), (117.8, 6.0)],
+        vec![(180.0, 0.0), (359.9, 0.0), (93.0, 0.0), (273.0, -85.8), (117.8, 0.0)],
+    ] {
+        let mut ring: Ring = ring.into_iter().map(|(x, y)| Position { x, y, z: None }).collect();
+        ring.push(ring[0]);
+        let mut geometry = Geometry::Polygon(vec![ring]);
+        assert!(!repair::geometry(&mut geometry).is_empty());
+        let repaired = geometry.clone();
+        assert_eq!(repair::geometry(&mut geometry), vec![], "{repaired:?}");
+        assert_eq!(geometry, repaired);
+    }
+}
