@@ -60,7 +60,8 @@ impl Batches {
     /// Whether a batch may hold this integer in a column.
     pub fn may_hold(&self, batch: usize, attnum: i16, value: i64) -> bool {
         match self.stored.iter().position(|stored| stored.attnum == attnum) {
-            Some(at) if self.stored[at].range.is_some() => self.batches[batch].ranges[at]
+            Some(at) if companion::is_integer(self.stored[at].kind) => self.batches[batch].ranges
+                [at]
                 .is_some_and(|(min, max)| (min..=max).contains(&value)),
             _ => true,
         }

@@ -1,7 +1,8 @@
 //! The companion of a compressed chunk: one row is one batch.
 //!
 //! A batch has its number of rows, and for each column of the chunk, by its number and kind,
-//! `c3_i64` with the encoded values and, where they are integers, `c3_min` and `c3_max`. It is owned by the extension's owner, nobody else may read it: what a
+//! `c3_i64` with the encoded values. Integers have `c3_min` and `c3_max` as well; so have values of any length,
+//! where a batch has the same one in all rows that aren't null: its fingerprint, twice. The table is owned by the extension's owner, nobody else may read it: what a
 //! role sees of compressed rows it sees through the chunk. It is a member of the extension, so that
 //! pg_dump leaves it out and dumps the chunk's rows.
 //!
@@ -14,7 +15,7 @@ use crate::compat;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::spi;
-use lake_codec::{Kind, Stats};
+use lake_codec::{Column, Kind, Stats, Values};
 use pgrx::{PgTupleDesc, pg_sys};
 
 const SCHEMA: &str = "_lake";
@@ -27,7 +28,7 @@ pub struct Stored {
     pub kind: Kind,
     /// The companion's column with the values.
     pub data: i16,
-    /// Where the smallest and the largest are, of integers.
+    /// Where the smallest and the largest are, of integers; the fingerprint of the only one, of values of any length.
     pub range: Option<(i16, i16)>,
 }
 
@@ -54,7 +55,29 @@ pub fn layout(columns: &[(i16, Kind)]) -> Vec<Stored> {
 }
 
 const fn has_range(kind: Kind) -> bool {
+    is_integer(kind) || matches!(kind, Kind::Bytes)
+}
+
+pub const fn is_integer(kind: Kind) -> bool {
     matches!(kind, Kind::I16 | Kind::I32 | Kind::I64)
+}
+
+/// What stands for a value of any length.
+pub fn fingerprint(bytes: &[u8]) -> i64 {
+    lake_codec::fingerprint(bytes).into()
+}
+
+/// The ends of a column's range; `None` where there are none.
+fn range(column: &Column) -> Option<(i64, i64)> {
+    if let Values::Bytes(values) = &column.values {
+        let first = values.get(0)?;
+        let one = values.iter().all(|value| value == first).then(|| fingerprint(first))?;
+        return Some((one, one));
+    }
+    match column.stats() {
+        Stats::Integer(stats) => Some((stats.min, stats.max)),
+        _ => None,
+    }
 }
 
 /// Makes an empty one.
@@ -294,9 +317,9 @@ impl<'a> Writer<'a> {
             let datum = unsafe { column::allocated(&bytes, true) };
             allocated.push(datum);
             set(stored.data, Some(datum));
-            if let (Some((min, max)), Stats::Integer(stats)) = (stored.range, column.stats()) {
-                set(min, Some(stats.min.into()));
-                set(max, Some(stats.max.into()));
+            if let (Some((min, max)), Some(ends)) = (stored.range, range(&column)) {
+                set(min, Some(ends.0.into()));
+                set(max, Some(ends.1.into()));
             }
         }
         let mut nulls: Vec<bool> = values.iter().map(Option::is_none).collect();

@@ -174,11 +174,13 @@ impl Rows {
         self.ranges.iter().all(|(attnum, wanted)| {
             let stored = self.stored.iter().find(|stored| stored.attnum == *attnum);
             // A column that came later has one value in all batches, and this says nothing of it.
-            let Some((min, max)) = stored.and_then(|stored| stored.range) else { return true };
+            let Some((stored, (min, max))) = stored.and_then(|s| Some((s, s.range?))) else {
+                return true;
+            };
             match (value(min), value(max)) {
                 (Some(min), Some(max)) => wanted.meets(min, max),
-                // All are null.
-                _ => false,
+                // Integers are all null then; values of any length may be different ones.
+                _ => !companion::is_integer(stored.kind),
             }
         })
     }

@@ -186,6 +186,12 @@ pub fn decode(encoded: &[u8], kind: Kind, rows: usize) -> Result<Column, Corrupt
     Ok(Column { nulls, values })
 }
 
+/// A number that stands for a value of any length: equal values have the same, others seldom. It is written
+/// to disk beside batches, so that it stays what it is (CRC-32C, RFC 3720, appendix B.4).
+pub fn fingerprint(value: &[u8]) -> u32 {
+    crc32c::crc32c(value)
+}
+
 /// The checksum of encoded bytes, over all but itself.
 pub fn checksum(encoded: &[u8]) -> u32 {
     let (head, body) = encoded.split_at(encoded.len().min(HEADER));

@@ -1,14 +1,17 @@
 //! What a query's conditions say of the batches that can hold a row for it.
 //!
 //! Only of columns whose values a batch has the smallest and the largest of, in the order that the condition means: Postgres' own
-//! integers, dates, times and timestamps, by their own operators. Anything else says nothing.
+//! integers, dates, times and timestamps, by their own operators. Of texts, equality tells where a batch has one text alone.
+//! Anything else says nothing.
 
+use crate::chunk::companion;
 use pgrx::{PgList, pg_sys};
 
-/// Operator families of B-trees, as `pg_opfamily` has them: of integers, dates and timestamps, times.
+/// Operator families of B-trees, as `pg_opfamily` has them: of integers, dates and timestamps, times, texts.
 const INTEGERS: u32 = 1976;
 const DATETIMES: u32 = 434;
 const TIMES: u32 = 1996;
+const TEXTS: u32 = 1994;
 
 /// A condition that can tell: a column, an operator's strategy, and what it is compared with.
 #[derive(Clone, Copy)]
@@ -76,17 +79,17 @@ pub unsafe fn all(conditions: *mut pg_sys::List, rti: pg_sys::Index) -> Vec<Cond
 unsafe fn of(condition: *mut pg_sys::Expr, rti: pg_sys::Index) -> Option<Condition> {
     // SAFETY: an expression of the type that its tag says.
     unsafe {
-        let (operator, arguments, is_any) = match (*condition).type_ {
+        let (operator, arguments, collation, is_any) = match (*condition).type_ {
             pg_sys::NodeTag::T_OpExpr => {
                 let op = condition.cast::<pg_sys::OpExpr>();
-                ((*op).opno, (*op).args, false)
+                ((*op).opno, (*op).args, (*op).inputcollid, false)
             }
             pg_sys::NodeTag::T_ScalarArrayOpExpr => {
                 let op = condition.cast::<pg_sys::ScalarArrayOpExpr>();
                 if !(*op).useOr {
                     return None;
                 }
-                ((*op).opno, (*op).args, true)
+                ((*op).opno, (*op).args, (*op).inputcollid, true)
             }
             _ => return None,
         };
@@ -111,7 +114,8 @@ unsafe fn of(condition: *mut pg_sys::Expr, rti: pg_sys::Index) -> Option<Conditi
         let strategy = pg_sys::get_op_opfamily_strategy(operator, pg_sys::Oid::from_u32(family));
         if !others.contains(&kind)
             || strategy == 0
-            || (is_any && strategy != pg_sys::BTEqualStrategyNumber as i32)
+            || ((is_any || family == TEXTS) && strategy != pg_sys::BTEqualStrategyNumber as i32)
+            || (family == TEXTS && !pg_sys::get_collation_isdeterministic(collation))
         {
             return None;
         }
@@ -123,6 +127,11 @@ unsafe fn of(condition: *mut pg_sys::Expr, rti: pg_sys::Index) -> Option<Conditi
 unsafe fn column(expression: *mut pg_sys::Expr, rti: pg_sys::Index) -> Option<(i16, pg_sys::Oid)> {
     // SAFETY: an expression of the type that its tag says.
     unsafe {
+        let mut expression = expression;
+        // A varchar that is compared as text.
+        if (*expression).type_ == pg_sys::NodeTag::T_RelabelType {
+            expression = (*expression.cast::<pg_sys::RelabelType>()).arg;
+        }
         if (*expression).type_ != pg_sys::NodeTag::T_Var {
             return None;
         }
@@ -132,7 +141,7 @@ unsafe fn column(expression: *mut pg_sys::Expr, rti: pg_sys::Index) -> Option<(i
     }
 }
 
-/// The family of a type's operators, and the types that it can be compared with as numbers.
+/// The family of a type's operators, and the types of what it can be compared with here.
 fn family(of: pg_sys::Oid) -> Option<(u32, &'static [pg_sys::Oid])> {
     match of {
         pg_sys::INT2OID | pg_sys::INT4OID | pg_sys::INT8OID => {
@@ -142,6 +151,9 @@ fn family(of: pg_sys::Oid) -> Option<(u32, &'static [pg_sys::Oid])> {
         pg_sys::TIMESTAMPOID => Some((DATETIMES, &[pg_sys::TIMESTAMPOID])),
         pg_sys::TIMESTAMPTZOID => Some((DATETIMES, &[pg_sys::TIMESTAMPTZOID])),
         pg_sys::TIMEOID => Some((TIMES, &[pg_sys::TIMEOID])),
+        pg_sys::TEXTOID | pg_sys::VARCHAROID => {
+            Some((TEXTS, &[pg_sys::TEXTOID, pg_sys::VARCHAROID]))
+        }
         _ => None,
     }
 }
@@ -228,11 +240,16 @@ impl Condition {
         }
     }
 
-    /// A value as batches have it.
+    /// A value as the ends of batches have it.
     #[expect(clippy::cast_possible_truncation, reason = "a datum holds no more than its type")]
-    fn number(&self, value: pg_sys::Datum) -> i64 {
+    unsafe fn number(&self, value: pg_sys::Datum) -> i64 {
         let raw = value.value();
         match self.kind {
+            // SAFETY: a varlena; a copy goes with the memory of the present row.
+            pg_sys::TEXTOID | pg_sys::VARCHAROID => unsafe {
+                let plain = pg_sys::pg_detoast_datum_packed(value.cast_mut_ptr());
+                companion::fingerprint(pgrx::varlena_to_byte_slice(plain))
+            },
             pg_sys::INT2OID => i64::from(raw as i16),
             pg_sys::INT4OID | pg_sys::DATEOID => i64::from(raw as i32),
             _ => raw as i64,

@@ -11,7 +11,7 @@ mod tests {
     /// A store and its twin: a chunk in batches, with rows that came later, columns that came later, and nulls.
     fn stores() {
         let columns = "ts timestamptz NOT NULL, host int4, small int2, big int8, day date, clock time, local timestamp, \
-                       value float8, note text, gone int4";
+                       value float8, note text, gone int4, label varchar(9)";
         run(&format!(
             "CREATE TABLE stored ({columns}) PARTITION BY RANGE (ts); CREATE TABLE twin ({columns})"
         ));
@@ -25,7 +25,7 @@ mod tests {
                 CASE WHEN i % 5000 = 0 THEN 'infinity' ELSE date '2026-01-01' + i / 1000 END, \
                 time '00:00' + i % 1440 * interval '1 minute', \
                 CASE WHEN i < 6000 THEN NULL ELSE timestamp '2026-01-01' + i * interval '1 minute' END, \
-                CASE i % 9 WHEN 0 THEN 'NaN' ELSE i / 3.0 END, 'n' || i % 50, i \
+                CASE i % 9 WHEN 0 THEN 'NaN' ELSE i / 3.0 END, 'n' || i % 50, i, CASE WHEN i % 13 > 0 THEN 'h' || i % 7 END \
              FROM generate_series(0, 59999) i",
         );
         run(
@@ -46,7 +46,7 @@ mod tests {
         assert_eq!(stored, twin, "{query}");
     }
 
-    const CONDITIONS: [&str; 44] = [
+    const CONDITIONS: [&str; 52] = [
         "true",
         "false",
         "host = 3",
@@ -89,6 +89,14 @@ mod tests {
         "late = 8",
         "late > 40",
         "words IS NULL AND host = 1",
+        "note = 'n7'",
+        "note = 'n7'::varchar",
+        "note = ANY ('{n1,nothing}')",
+        "note < 'n2' AND host = 1",
+        "label = 'h3'",
+        "label = 'h3' COLLATE \"C\"",
+        "'h9' = label",
+        "label = ANY ('{h1,h2,NULL}') AND note = 'n1'",
         "note = 'n7' AND host = 2",
         "value = 'NaN' AND host = 2 OR ts = '2026-01-03Z'",
     ];
@@ -171,6 +179,9 @@ mod tests {
             "SELECT * FROM stored WHERE host = 3 AND ts >= '2026-01-10Z' AND ts < '2026-01-10 01:00Z'",
         );
         assert_eq!((read, skipped), (1, batches - 1));
+        let (read, skipped) = both("SELECT * FROM stored WHERE label = 'h3'");
+        assert!(read == 2 && skipped == batches - 2, "{read} {skipped}");
+        assert_eq!(both("SELECT * FROM stored WHERE note = 'n3'"), (batches, 0));
         assert_eq!(both("SELECT * FROM stored WHERE host = 99"), (0, batches));
         assert_eq!(both("SELECT * FROM stored WHERE host IS NULL OR host = 1"), (batches, 0));
         assert_eq!(both("SELECT ctid FROM stored"), (-1, -1), "a plain scan");
