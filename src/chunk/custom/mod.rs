@@ -11,7 +11,9 @@ mod exec;
 mod path;
 mod ranges;
 
-pub use ranges::Wanted;
+pub use exec::members;
+pub use path::has_our_scan;
+pub use ranges::{Condition, Wanted, of as condition};
 
 use pgrx::pg_sys;
 use std::ffi::CStr;

@@ -60,6 +60,25 @@ unsafe fn has_batches(table: pg_sys::Oid) -> bool {
     }
 }
 
+/// Whether a relation is read by our scan.
+///
+/// # Safety
+/// As the planner has it, once its paths are made.
+pub unsafe fn has_our_scan(rel: *mut pg_sys::RelOptInfo) -> bool {
+    // SAFETY: as the caller says; other paths of that kind have other methods.
+    unsafe {
+        PgList::<pg_sys::Path>::from_pg((*rel).pathlist).iter_ptr().any(|path| {
+            let mut path = path;
+            // What computes the columns that are wanted may lie above it.
+            if (*path).type_ == pg_sys::NodeTag::T_ProjectionPath {
+                path = (*path.cast::<pg_sys::ProjectionPath>()).subpath;
+            }
+            (*path).type_ == pg_sys::NodeTag::T_CustomPath
+                && ptr::eq((*path.cast::<pg_sys::CustomPath>()).methods, &raw const PATH.0)
+        })
+    }
+}
+
 /// Whether the statement changes or locks rows of the relation, or may have to find them again.
 unsafe fn is_written_or_locked(root: *mut pg_sys::PlannerInfo, rti: pg_sys::Index) -> bool {
     // SAFETY: as the planner made them.

@@ -50,6 +50,14 @@ impl Wanted {
             Wanted::Nothing => false,
         }
     }
+
+    /// Whether all that may lie between these are among them.
+    pub fn holds(&self, smallest: i64, largest: i64) -> bool {
+        match self {
+            Wanted::Range { min, max } => *min <= smallest && largest <= *max,
+            _ => smallest == largest && self.meets(smallest, largest),
+        }
+    }
 }
 
 /// Whether one of a relation's conditions, as the planner has them, can tell.
@@ -76,7 +84,11 @@ pub unsafe fn all(conditions: *mut pg_sys::List, rti: pg_sys::Index) -> Vec<Cond
     }
 }
 
-unsafe fn of(condition: *mut pg_sys::Expr, rti: pg_sys::Index) -> Option<Condition> {
+/// What an expression says, where it can tell.
+///
+/// # Safety
+/// One of a relation's conditions.
+pub unsafe fn of(condition: *mut pg_sys::Expr, rti: pg_sys::Index) -> Option<Condition> {
     // SAFETY: an expression of the type that its tag says.
     unsafe {
         let (operator, arguments, collation, is_any) = match (*condition).type_ {
@@ -159,6 +171,12 @@ fn family(of: pg_sys::Oid) -> Option<(u32, &'static [pg_sys::Oid])> {
 }
 
 impl Condition {
+    /// Whether it holds for those values that it [wants](Condition::wanted), and for no others: texts are told by what stands
+    /// for them, which others may share.
+    pub fn is_exact(&self) -> bool {
+        !matches!(self.kind, pg_sys::TEXTOID | pg_sys::VARCHAROID)
+    }
+
     /// Makes ready what it is compared with.
     ///
     /// # Safety
