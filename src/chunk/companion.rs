@@ -11,6 +11,7 @@
 //! `pg_upgrade --check` refuse, and name it, where it is not certain that the batches come along.
 
 use super::column::{self, Builder};
+use super::custom::ordered;
 use crate::access;
 use crate::compat;
 use crate::error::{Error, Result};
@@ -36,6 +37,17 @@ pub struct Stored {
     pub sum: Option<i16>,
     /// Where it is how many rows are null.
     pub nulls: i16,
+}
+
+impl Stored {
+    /// An end of the range as an integer, in whose order the column's values are.
+    pub fn in_order(&self, end: pg_sys::Datum) -> i64 {
+        if is_float(self.kind) {
+            ordered(f64::from_bits(end.value() as u64))
+        } else {
+            end.value() as i64
+        }
+    }
 }
 
 /// The companion's first column.
@@ -277,15 +289,18 @@ pub struct Writer<'a> {
     /// The column that a batch ends with a value of, once it is large enough; and that value.
     segment: Option<i16>,
     value: Vec<u8>,
+    /// There are other values in the batch.
+    is_mixed: bool,
 }
 
 /// At most so many rows make a batch, and about so many bytes.
 pub const BATCH_ROWS: usize = 4_096;
 const BATCH_BYTES: usize = 16 << 20;
 
-/// So many rows make a batch where the segment ends: one that holds several segments is read for each of
-/// them, many small ones take space.
-const SEGMENT_ROWS: usize = 1_024;
+/// So many rows make a batch where the segment ends, of one segment alone and of several: what holds several is read for each
+/// of them, many small ones take space.
+const SEGMENT_ROWS: usize = 256;
+const SEGMENTS_ROWS: usize = 1_024;
 
 impl<'a> Writer<'a> {
     /// # Safety
@@ -296,7 +311,8 @@ impl<'a> Writer<'a> {
         segment: Option<i16>,
     ) -> Self {
         let columns = builders(layout);
-        Self { companion, layout, columns, rows: 0, written: 0, segment, value: vec![] }
+        let value = vec![];
+        Self { companion, layout, columns, rows: 0, written: 0, segment, value, is_mixed: false }
     }
 
     /// # Safety
@@ -310,9 +326,11 @@ impl<'a> Writer<'a> {
                 let is_null = *(*slot).tts_isnull.add(at);
                 let value = column::bytes_of(*(*slot).tts_values.add(at), is_null, att);
                 if value != self.value {
-                    if self.rows >= SEGMENT_ROWS {
+                    let least = if self.is_mixed { SEGMENTS_ROWS } else { SEGMENT_ROWS };
+                    if self.rows >= least {
                         self.flush()?;
                     }
+                    self.is_mixed = self.rows > 0;
                     self.value = value;
                 }
             }
@@ -337,6 +355,7 @@ impl<'a> Writer<'a> {
         }
         let columns = std::mem::replace(&mut self.columns, builders(self.layout));
         let rows = std::mem::take(&mut self.rows);
+        self.is_mixed = false;
         // SAFETY: opened by whoever made this.
         let width = unsafe { (*(*self.companion).rd_att).natts }.unsigned_abs() as usize;
         let mut values = vec![None; width];

@@ -15,6 +15,7 @@
 //!   compressed rows.
 //! - [`custom`] — a scan for queries, which reads no more columns and batches than they need.
 //! - [`aggregate`] — aggregates from batches, without rows.
+//! - For both: [`block`] — columns of some rows, [`select`] — those that conditions leave, [`evaluate`] — expressions of single rows.
 //! - [`planner`] — no plan goes by an index while there are batches.
 //! - [`link`] — from the chunk to its batches; [`companion`] — the table of batches.
 //! - [`mod@column`] — datums to columns of [`lake_codec`] and back.
@@ -24,9 +25,11 @@
 mod address;
 mod aggregate;
 mod batches;
+mod block;
 pub mod column;
 pub mod companion;
 mod custom;
+mod evaluate;
 mod keys;
 pub mod link;
 mod planner;
@@ -34,6 +37,7 @@ mod reader;
 pub mod routine;
 mod rows;
 mod scan;
+mod select;
 mod thaw;
 mod writes;
 

@@ -8,7 +8,7 @@ use super::custom::Wanted;
 use super::or_raise;
 use super::routine::heap_call;
 use crate::error::{Error, Result};
-use lake_codec::Column;
+use lake_codec::{Column, Kind};
 use pgrx::{PgTupleDesc, pg_sys};
 use std::ptr;
 
@@ -125,9 +125,12 @@ impl Reader {
             };
             // SAFETY: columns of the companion.
             match unsafe { (self.statistic(min), self.statistic(max)) } {
-                (Some(min), Some(max)) => wanted.meets(min.value() as i64, max.value() as i64),
-                // Integers are all null then; values of any length may be different ones.
-                _ => !companion::is_integer(stored.kind),
+                (Some(min), Some(max)) => {
+                    let (min, max) = (stored.in_order(min), stored.in_order(max));
+                    wanted.meets(min, max)
+                }
+                // Numbers are all null then; values of any length may be different ones.
+                _ => stored.kind == Kind::Bytes,
             }
         })
     }

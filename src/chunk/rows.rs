@@ -14,13 +14,11 @@ pub struct Rows {
     pub reader: Reader,
     /// For one row at a time.
     memory: pg_sys::MemoryContext,
-    /// Of each stored column; `None` where nobody wants it.
-    cursors: Vec<Option<Cursor>>,
+    /// Of each stored column.
+    cursors: Vec<Cursor>,
     /// Rows of the batch, and those that haven't been returned.
     rows: usize,
     left: usize,
-    /// The columns that are wanted; `None` for all.
-    pub wanted: Option<Vec<i16>>,
 }
 
 /// The address of a row of a batch that can't be told: none.
@@ -35,7 +33,7 @@ impl Rows {
     pub unsafe fn open(batches: pg_sys::Oid, snapshot: pg_sys::Snapshot) -> Self {
         // SAFETY: as the caller says.
         let (reader, memory) = unsafe { (Reader::open(batches, snapshot), row_memory()) };
-        Self { reader, memory, cursors: vec![], rows: 0, left: 0, wanted: None }
+        Self { reader, memory, cursors: vec![], rows: 0, left: 0 }
     }
 
     /// The next row of the chunk as a tuple of these columns, which lasts until the next call; null at the end.
@@ -71,9 +69,7 @@ impl Rows {
         // SAFETY: the reader is at a batch, whose columns are as it says.
         unsafe {
             while self.reader.advance() {
-                let wanted = self.wanted.as_deref();
-                (self.rows, self.cursors) =
-                    decode(self.reader.slot(), &self.reader.stored, wanted)?;
+                (self.rows, self.cursors) = decode(self.reader.slot(), &self.reader.stored)?;
                 self.left = self.rows;
                 if self.left > 0 {
                     return Ok(true);
@@ -92,35 +88,6 @@ impl Rows {
             (*tuple).t_self =
                 Address::new(batch, self.rows - self.left - 1).map_or(NOWHERE, Address::tid);
             tuple
-        }
-    }
-
-    /// Puts the wanted columns of the present row into a slot of these columns, the others as nulls.
-    ///
-    /// # Safety
-    /// The slot is a virtual one, of the chunk's columns.
-    pub unsafe fn fill(&mut self, wanted: &[i16], slot: *mut pg_sys::TupleTableSlot) {
-        // SAFETY: as `form`; a virtual slot has room for as many values as it has columns.
-        unsafe {
-            let columns = (*slot).tts_tupleDescriptor;
-            let count = (*columns).natts.unsigned_abs() as usize;
-            let values = std::slice::from_raw_parts_mut((*slot).tts_values, count);
-            let nulls = std::slice::from_raw_parts_mut((*slot).tts_isnull, count);
-            nulls.fill(true);
-            for (stored, cursor) in self.reader.stored.iter().zip(&mut self.cursors) {
-                let at = usize::from(stored.attnum.unsigned_abs()) - 1;
-                if let Some(value) = cursor.as_mut().and_then(|cursor| cursor.next()) {
-                    values[at] = value;
-                    nulls[at] = false;
-                }
-            }
-            for attnum in wanted {
-                if self.reader.find(*attnum).is_none() {
-                    let at = usize::from(attnum.unsigned_abs()) - 1;
-                    let number = i32::from(*attnum);
-                    values[at] = pg_sys::getmissingattr(columns, number, &raw mut nulls[at]);
-                }
-            }
         }
     }
 
@@ -160,25 +127,22 @@ pub unsafe fn row_memory() -> pg_sys::MemoryContext {
     }
 }
 
-/// The batch in a slot: how many rows, and their columns, those that are wanted or all.
+/// The batch in a slot: how many rows, and their columns.
 ///
 /// # Safety
 /// The slot holds a row of a companion with these columns.
 pub unsafe fn decode(
     slot: *mut pg_sys::TupleTableSlot,
     stored: &[Stored],
-    wanted: Option<&[i16]>,
-) -> Result<(usize, Vec<Option<Cursor>>)> {
+) -> Result<(usize, Vec<Cursor>)> {
     // SAFETY: as the caller says.
     let rows = unsafe { reader::number_of_rows(slot) };
-    let mut cursors = vec![];
-    for stored in stored {
-        let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&stored.attnum));
+    let cursors = stored.iter().map(|stored| {
         // SAFETY: as the caller says.
-        let column = is_wanted.then(|| unsafe { reader::column_of(slot, stored, rows) });
-        cursors.push(column.transpose()?.map(|column| Cursor::new(column, stored.kind)));
-    }
-    Ok((rows, cursors))
+        unsafe { reader::column_of(slot, stored, rows) }
+            .map(|column| Cursor::new(column, stored.kind))
+    });
+    Ok((rows, cursors.collect::<Result<_>>()?))
 }
 
 /// The tuple of the next row. Columns that came after compression have their missing value, as in rows of
@@ -188,7 +152,7 @@ pub unsafe fn decode(
 /// The columns are the chunk's; each cursor has another row.
 pub unsafe fn form(
     stored: &[Stored],
-    cursors: &mut [Option<Cursor>],
+    cursors: &mut [Cursor],
     columns: pg_sys::TupleDesc,
 ) -> pg_sys::HeapTuple {
     // SAFETY: as the caller says; each cursor has another row; the header's fields are those of a
@@ -200,7 +164,7 @@ pub unsafe fn form(
         let mut known = vec![false; count];
         for (stored, cursor) in stored.iter().zip(cursors) {
             let at = usize::from(stored.attnum.unsigned_abs()) - 1;
-            let value = cursor.as_mut().and_then(|cursor| cursor.next());
+            let value = cursor.next();
             known[at] = true;
             if let Some(value) = value
                 && !compat::attribute(columns, at).attisdropped

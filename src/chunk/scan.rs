@@ -3,10 +3,8 @@
 //! The scan itself is heap's. What it needs for the batches lies beside it, by its address, and goes when
 //! its memory does, be it by an error. It is opened when the scan begins, so that the companion is locked from then on.
 
-use super::custom::Wanted;
 use super::reader::Counts;
 pub use super::reader::Reader;
-use super::routine::heap_call;
 use super::rows::Rows;
 use super::{link, raise, refuse};
 use crate::error::Error;
@@ -150,81 +148,11 @@ pub unsafe fn with_batches<T>(
     found
 }
 
-/// Has a scan return these columns alone, and leave out batches without a row that meets all of the ranges. For scans
-/// whose rows are taken by [`next_values`].
-///
-/// # Safety
-/// The scan was begun, and has returned no row since.
-pub unsafe fn narrow(scan: pg_sys::TableScanDesc, wanted: &[i16], ranges: Vec<(i16, Wanted)>) {
-    SCANS.with_borrow_mut(|scans| {
-        if let Some(state) = scans.get_mut(&(scan as usize)) {
-            state.rows.wanted = Some(wanted.to_vec());
-            state.rows.reader.ranges = ranges;
-        }
-    });
-}
-
 /// What has been read so far; nothing where there are no batches.
 pub fn counts(scan: pg_sys::TableScanDesc) -> Counts {
     SCANS.with_borrow(|scans| {
         scans.get(&(scan as usize)).map_or_else(Counts::default, |state| state.rows.reader.counts)
     })
-}
-
-/// Puts the wanted columns of the next row into a virtual slot, or empties it at the end. Values last until the next call.
-///
-/// # Safety
-/// The scan was begun, and [`narrow`]ed to these columns; `from_heap` is a slot for rows of its relation, `slot` a virtual one of the
-/// same columns.
-pub unsafe fn next_values(
-    scan: pg_sys::TableScanDesc,
-    from_heap: *mut pg_sys::TupleTableSlot,
-    wanted: &[i16],
-    slot: *mut pg_sys::TupleTableSlot,
-) {
-    // SAFETY: as the caller says; for the state see `next`.
-    unsafe {
-        pg_sys::ExecClearTuple(slot);
-        let mut state = SCANS.with_borrow_mut(|scans| scans.remove(&(scan as usize)));
-        if state.is_none() && (*scan).rs_flags & HAS_BATCHES != 0 {
-            refuse((*scan).rs_rd, "this kind of scan would leave them out");
-        }
-        let heap_is_done = state.as_ref().is_some_and(|state| state.heap_is_done);
-        let forward = pg_sys::ScanDirection::ForwardScanDirection;
-        let found = if !heap_is_done && heap_call!(scan_getnextslot(scan, forward, from_heap)) {
-            copy(from_heap, wanted, slot);
-            true
-        } else if let Some(state) = &mut state {
-            state.heap_is_done = true;
-            state.rows.next_as(|rows| rows.fill(wanted, slot)).is_some()
-        } else {
-            false
-        };
-        if let Some(state) = state {
-            SCANS.with_borrow_mut(|scans| scans.insert(scan as usize, state));
-        }
-        if found {
-            pg_sys::ExecStoreVirtualTuple(slot);
-            (*slot).tts_tableOid = (*(*scan).rs_rd).rd_id;
-        }
-    }
-}
-
-/// The wanted columns of a row of the heap, whose page stays pinned until the next.
-unsafe fn copy(from: *mut pg_sys::TupleTableSlot, wanted: &[i16], to: *mut pg_sys::TupleTableSlot) {
-    // SAFETY: slots of the same columns, the second a virtual one.
-    unsafe {
-        let count = (*(*to).tts_tupleDescriptor).natts.unsigned_abs() as usize;
-        std::slice::from_raw_parts_mut((*to).tts_isnull, count).fill(true);
-        if let Some(last) = wanted.last() {
-            pg_sys::slot_getsomeattrs_int(from, i32::from(*last));
-        }
-        for attnum in wanted {
-            let at = usize::from(attnum.unsigned_abs()) - 1;
-            *(*to).tts_values.add(at) = *(*from).tts_values.add(at);
-            *(*to).tts_isnull.add(at) = *(*from).tts_isnull.add(at);
-        }
-    }
 }
 
 /// # Safety

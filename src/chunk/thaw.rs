@@ -223,7 +223,7 @@ unsafe fn each_row(
         let found = heap_call!(tuple_fetch_row_version(companion, &raw mut tid, any, slot));
         if found {
             let memory = rows::row_memory();
-            let (rows, mut cursors) = or_raise(rows::decode(slot, &stored, None));
+            let (rows, mut cursors) = or_raise(rows::decode(slot, &stored));
             for at in 0..rows {
                 pgrx::check_for_interrupts!();
                 pg_sys::MemoryContextReset(memory);

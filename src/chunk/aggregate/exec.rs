@@ -1,15 +1,16 @@
 //! Runs the node: gathers groups from the heap and from batches, and returns them when all are, or when they take too much memory.
 
 use super::NAME;
-use super::block::Block;
 use super::function::Function;
 use super::plan::{Output, Private};
-use super::runs::{Evaluator, Keys, Part};
-use super::select::Selection;
+use super::runs::{Keys, Part};
 use super::state::{Kind, State};
 use super::statistics;
+use crate::chunk::block::Block;
 use crate::chunk::column::{Builder, kind_of};
+use crate::chunk::evaluate::{Evaluator, columns_of};
 use crate::chunk::routine::heap_call;
+use crate::chunk::select::Selection;
 use crate::chunk::{or_raise, scan};
 use crate::compat;
 use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
@@ -112,16 +113,16 @@ unsafe extern "C-unwind" fn begin(
     // SAFETY: the executor's own node, made by `create`, of a plan made by us.
     unsafe {
         let node = &raw mut (*state).ss.ps;
-        let columns_of = (*(*state).ss.ss_currentRelation).rd_att;
+        let chunk = (*(*state).ss.ss_currentRelation).rd_att;
         let private = Private::of((*node).plan.cast());
         let functions = private.outputs.iter().filter_map(|output| match output {
-            Output::Aggregate(function) => Some((*function, Kind::new(*function, columns_of))),
+            Output::Aggregate(function) => Some((*function, Kind::new(*function, chunk))),
             Output::Key(_) => None,
         });
         let functions: Vec<_> = functions.collect();
-        let mut columns = super::runs::columns_of(private.conditions.cast());
+        let mut columns = columns_of(private.conditions.cast());
         for key in &private.keys {
-            columns.extend(super::runs::columns_of((*key).cast()));
+            columns.extend(columns_of((*key).cast()));
         }
         columns.extend(functions.iter().map(|(function, _)| function.attnum));
         columns.sort_unstable();
@@ -131,7 +132,7 @@ unsafe extern "C-unwind" fn begin(
             functions,
             keys: Keys::begin(&private.keys, node),
             selection: Selection::begin(private.conditions, node),
-            evaluator: Evaluator::new(node, columns_of),
+            evaluator: Evaluator::new(node, chunk),
             conditions: private.conditions,
             outputs: private.outputs,
             columns,
@@ -201,7 +202,7 @@ impl Work {
                 self.slot = pg_sys::table_slot_create(rel, ptr::null_mut());
                 self.scan = pg_sys::table_beginscan(rel, (*query).es_snapshot, 0, ptr::null_mut());
                 pg_sys::MemoryContextSwitchTo(before);
-                let ranges = self.selection.refresh(&raw mut (*state).ps);
+                let ranges = self.selection.telling.refresh(&raw mut (*state).ps);
                 scan::with_batches(self.scan, |reader| reader.ranges = ranges);
             }
             let limit = pg_sys::get_hash_memory_limit();
@@ -356,7 +357,7 @@ unsafe extern "C-unwind" fn rescan(state: *mut pg_sys::CustomScanState) {
         pg_sys::ExecClearTuple((*state).ss.ss_ScanTupleSlot);
         if !work.scan.is_null() {
             pg_sys::table_rescan(work.scan, ptr::null_mut());
-            let ranges = work.selection.refresh(&raw mut (*state).ss.ps);
+            let ranges = work.selection.telling.refresh(&raw mut (*state).ss.ps);
             scan::with_batches(work.scan, |reader| reader.ranges = ranges);
         }
         work.groups = Groups::default();

@@ -8,17 +8,15 @@
 //! values are added up by runs of rows of the same group, which in a batch that is sorted by series and time are long ones.
 //!
 //! - [`path`] — offers it to the planner, where every part of the query is one that it knows; [`plan`] — what the plan holds.
-//! - [`exec`] — runs it. Each [`block`] of rows, a batch or some rows of the heap, is narrowed by the conditions
-//!   ([`select`]), cut into [`runs`] of one group, and each run added to the group's [`state`].
+//! - [`exec`] — runs it. Each [`block`](super::block) of rows, a batch or some rows of the heap, is narrowed by the conditions
+//!   ([`select`](super::select)), cut into [`runs`] of one group, and each run added to the group's [`state`].
 //! - [`function`] — which aggregates there are; [`statistics`] — batches that need no decoding.
 
-mod block;
 mod exec;
 mod function;
 mod path;
 mod plan;
 mod runs;
-mod select;
 mod state;
 mod statistics;
 

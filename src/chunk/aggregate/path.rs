@@ -89,8 +89,9 @@ unsafe fn offer(
             let of_part = translated(root, target, part);
             let upper = upper(root, (*part).relids, of_part);
             let rows = groups.min((*below).rows).max(1.0);
-            paths.push(if custom::has_our_scan(part) && is_known(root, part, of_part) {
-                any = true;
+            let known = custom::has_our_scan(part) && is_known(root, part, of_part);
+            any |= known;
+            paths.push(if known {
                 ours(upper, below, rows)
             } else {
                 let strategy = strategy(clause, pg_sys::AggStrategy::AGG_HASHED);
@@ -127,6 +128,7 @@ unsafe fn offer(
             -1.0,
         );
         (*together).path.pathtarget = target;
+        let costs = costs(root, pg_sys::AggSplit::AGGSPLIT_FINAL_DESERIAL);
         let whole = pg_sys::create_agg_path(
             root,
             output,
@@ -136,11 +138,32 @@ unsafe fn offer(
             pg_sys::AggSplit::AGGSPLIT_FINAL_DESERIAL,
             clause,
             extra.havingQual.cast(),
-            &raw const extra.agg_final_costs,
+            &raw const costs,
             groups,
         );
         pg_sys::add_path(output, whole.cast());
     }
+}
+
+unsafe extern "C-unwind" {
+    fn get_agg_clause_costs(
+        root: *mut pg_sys::PlannerInfo,
+        split: pg_sys::AggSplit::Type,
+        costs: *mut pg_sys::AggClauseCosts,
+    );
+}
+
+/// What the query's aggregates cost, in whole or in part.
+unsafe fn costs(
+    root: *mut pg_sys::PlannerInfo,
+    split: pg_sys::AggSplit::Type,
+) -> pg_sys::AggClauseCosts {
+    let mut costs = pg_sys::AggClauseCosts::default();
+    // SAFETY: adds to what it is given.
+    unsafe {
+        pg_sys::ffi::pg_guard_ffi_boundary(|| get_agg_clause_costs(root, split, &raw mut costs));
+    }
+    costs
 }
 
 fn strategy(
@@ -326,6 +349,9 @@ unsafe fn is_key(expression: *mut pg_sys::Expr) -> bool {
     }
 }
 
+/// So many rows of the same group are thought to follow each other.
+const RUN: f64 = 16.0;
+
 /// At less than what the scan costs, as no rows are made.
 unsafe fn ours(
     upper: *mut pg_sys::RelOptInfo,
@@ -339,6 +365,8 @@ unsafe fn ours(
         (*custom).path.pathtype = pg_sys::NodeTag::T_CustomScan;
         (*custom).path.parent = upper;
         (*custom).path.pathtarget = (*upper).reltarget;
+        // The planner knows little of how many values an expression has, and says too many rather than too few.
+        let rows = rows.min((*below).rows / RUN).max(1.0);
         (*custom).path.rows = rows;
         (*custom).path.startup_cost = (*below).total_cost * 0.2;
         (*custom).path.total_cost = (*custom).path.startup_cost + rows * pg_sys::cpu_tuple_cost;

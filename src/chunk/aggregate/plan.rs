@@ -3,11 +3,9 @@
 
 use super::function::{self, Function, What};
 use super::{NAME, exec};
+use crate::chunk::evaluate::CHUNK;
 use pgrx::{PgList, pg_guard, pg_sys};
 use std::ffi::c_int;
-
-/// The chunk in the expressions of the plan.
-pub const CHUNK: pg_sys::Index = 1;
 
 /// One column of what is returned.
 #[derive(Debug, Clone, Copy)]

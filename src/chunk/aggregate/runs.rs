@@ -4,12 +4,11 @@
 //! `lake.bucket`) few values are computed: times that rise between two that are rounded to the same are so as well, as long as no clock is
 //! put back in between.
 
-use super::block::{self, Block};
 use super::function;
-use super::plan::CHUNK;
+use crate::chunk::block::Block;
 use crate::chunk::column;
-use crate::chunk::custom::members;
-use crate::compat;
+use crate::chunk::evaluate::{CHUNK, Evaluator, columns_of};
+use crate::chunk::select::mark;
 use lake_codec::{Column, Kind, Values};
 use pgrx::pg_sys;
 
@@ -38,101 +37,6 @@ pub struct Keys {
 pub struct Width {
     length: i16,
     by_value: bool,
-}
-
-/// Evaluates expressions over single rows of a block.
-pub struct Evaluator {
-    slot: *mut pg_sys::TupleTableSlot,
-    context: *mut pg_sys::ExprContext,
-}
-
-impl Evaluator {
-    /// # Safety
-    /// The node is being begun; the columns are the chunk's.
-    pub unsafe fn new(node: *mut pg_sys::PlanState, columns: pg_sys::TupleDesc) -> Self {
-        // SAFETY: as the caller says.
-        unsafe {
-            let slot = pg_sys::MakeSingleTupleTableSlot(columns, &raw const pg_sys::TTSOpsVirtual);
-            Self { slot, context: (*node).ps_ExprContext }
-        }
-    }
-
-    /// Takes these columns of a row, in place of the one before.
-    ///
-    /// # Safety
-    /// They were loaded.
-    pub unsafe fn fill(&self, block: &Block, columns: &[i16], row: usize) {
-        // SAFETY: as the caller says; a virtual slot has room for all of its columns.
-        unsafe {
-            pg_sys::MemoryContextReset((*self.context).ecxt_per_tuple_memory);
-            self.set(columns, |attnum| {
-                let kind = compat::attribute(
-                    (*self.slot).tts_tupleDescriptor,
-                    usize::from(attnum.unsigned_abs()) - 1,
-                );
-                block::datum(block.column(attnum), row, kind.attlen == -1)
-            });
-        }
-    }
-
-    /// Takes these values.
-    ///
-    /// # Safety
-    /// They are of the columns' types.
-    pub unsafe fn set(&self, columns: &[i16], value: impl Fn(i16) -> Option<pg_sys::Datum>) {
-        // SAFETY: as `fill`.
-        unsafe {
-            let slot = self.slot;
-            pg_sys::ExecClearTuple(slot);
-            let before = pg_sys::MemoryContextSwitchTo((*self.context).ecxt_per_tuple_memory);
-            for attnum in columns {
-                let at = usize::from(attnum.unsigned_abs()) - 1;
-                let found = value(*attnum);
-                *(*slot).tts_isnull.add(at) = found.is_none();
-                *(*slot).tts_values.add(at) = found.unwrap_or_else(pg_sys::Datum::null);
-            }
-            pg_sys::MemoryContextSwitchTo(before);
-            pg_sys::ExecStoreVirtualTuple(slot);
-            (*self.context).ecxt_scantuple = slot;
-        }
-    }
-
-    /// `None` for null.
-    ///
-    /// # Safety
-    /// The expression reads no other columns than were filled last.
-    pub unsafe fn evaluate(&self, state: *mut pg_sys::ExprState) -> Option<pg_sys::Datum> {
-        // SAFETY: as the caller says.
-        unsafe {
-            let before = pg_sys::MemoryContextSwitchTo((*self.context).ecxt_per_tuple_memory);
-            let evaluate = (*state).evalfunc.expect("an expression can be evaluated");
-            let mut is_null = false;
-            let value = pg_sys::ffi::pg_guard_ffi_boundary(|| {
-                evaluate(state, self.context, &raw mut is_null)
-            });
-            pg_sys::MemoryContextSwitchTo(before);
-            (!is_null).then_some(value)
-        }
-    }
-
-    /// # Safety
-    /// Once, while the node is ended.
-    pub unsafe fn end(&self) {
-        // SAFETY: as the caller says.
-        unsafe { pg_sys::ExecDropSingleTupleTableSlot(self.slot) }
-    }
-}
-
-/// The chunk's columns in an expression, in order.
-///
-/// # Safety
-/// An expression of a plan of ours.
-pub unsafe fn columns_of(expression: *mut pg_sys::Node) -> Vec<i16> {
-    let mut attnums: *mut pg_sys::Bitmapset = std::ptr::null_mut();
-    // SAFETY: as the caller says.
-    unsafe { pg_sys::pull_varattnos(expression, CHUNK, &raw mut attnums) };
-    // SAFETY: made just now.
-    unsafe { members(attnums) }
 }
 
 impl Width {
@@ -256,32 +160,6 @@ impl Width {
             // SAFETY: passed by value.
             values => Part::Word(unsafe { column::datum(values, row, false) }.value()),
         }
-    }
-}
-
-/// Marks the rows whose value is another than that of the row before.
-fn mark(column: &Column, begins: &mut [bool]) {
-    macro_rules! differing {
-        ($v:expr) => {
-            for row in 1..begins.len() {
-                begins[row] |= $v[row] != $v[row - 1];
-            }
-        };
-    }
-    match &column.values {
-        Values::I16(v) => differing!(v),
-        Values::I32(v) => differing!(v),
-        Values::I64(v) => differing!(v),
-        Values::Bool(v) => {
-            (1..begins.len()).for_each(|row| begins[row] |= v.get(row) != v.get(row - 1))
-        }
-        Values::Bytes(v) => {
-            (1..begins.len()).for_each(|row| begins[row] |= v.get(row) != v.get(row - 1))
-        }
-        Values::F32(_) | Values::F64(_) => begins.fill(true),
-    }
-    if let Some(nulls) = &column.nulls {
-        (1..begins.len()).for_each(|row| begins[row] |= nulls.get(row) != nulls.get(row - 1));
     }
 }
 

@@ -15,7 +15,7 @@ use pgrx::pg_sys;
 /// The reader is at a batch, and the plan is being run.
 pub unsafe fn answer(work: &Work, reader: &Reader) -> Option<(Vec<Part>, Vec<Known>)> {
     let batch = Batch(reader);
-    if !work.selection.takes_all(|attnum| batch.range(attnum)) {
+    if !work.selection.takes_all(|attnum| batch.ends(attnum)) {
         return None;
     }
     let known: Option<Vec<Known>> = work
@@ -65,6 +65,14 @@ impl Batch<'_> {
         Some((self.number(min)?.value() as i64, self.number(max)?.value() as i64))
     }
 
+    /// The ends of the range of a column without a null, in whose order conditions are.
+    fn ends(&self, attnum: i16) -> Option<(i64, i64)> {
+        let stored = self.0.find(attnum)?;
+        (self.values(&stored)? == self.rows()).then_some(())?;
+        let (min, max) = stored.range?;
+        Some((stored.in_order(self.number(min)?), stored.in_order(self.number(max)?)))
+    }
+
     fn known(&self, kind: Kind, attnum: i16) -> Option<Known> {
         let stored = self.0.find(attnum)?;
         let count = self.values(&stored)?;
@@ -99,7 +107,7 @@ impl Batch<'_> {
         // SAFETY: as the caller says; a value of the key's type.
         unsafe {
             let column = crate::chunk::or_raise(self.0.column(&stored));
-            super::block::is_constant(&column).then(|| key.1.of(&column, 0))
+            crate::chunk::block::is_constant(&column).then(|| key.1.of(&column, 0))
         }
     }
 }

@@ -5,15 +5,16 @@
 //! checks every condition on what comes. So all that must be right here is that nothing is called unwanted
 //! that isn't. Statements that change or lock rows keep to plain scans, which refuse to.
 //!
-//! - [`path`] — offers it to the planner; [`exec`] — runs it; [`ranges`] — what conditions say of batches.
+//! - [`path`] — offers it to the planner; [`exec`] — runs it; [`cells`] — the values of a batch's rows; [`ranges`] — what conditions say of batches.
 
+mod cells;
 mod exec;
 mod path;
 mod ranges;
 
 pub use exec::members;
 pub use path::has_our_scan;
-pub use ranges::{Condition, Wanted, of as condition};
+pub use ranges::{Condition, Wanted, of as condition, ordered};
 
 use pgrx::pg_sys;
 use std::ffi::CStr;

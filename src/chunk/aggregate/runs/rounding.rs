@@ -1,9 +1,9 @@
 //! Keys that times are rounded to.
 
 use super::Part;
-use crate::chunk::aggregate::block::Block;
 use crate::chunk::aggregate::function;
-use crate::chunk::aggregate::plan::CHUNK;
+use crate::chunk::block::Block;
+use crate::chunk::evaluate::{CHUNK, columns_of};
 use lake_codec::Values;
 use pgrx::{PgList, pg_sys};
 use std::ptr;
@@ -35,7 +35,7 @@ impl Rounding {
             let arguments = PgList::<pg_sys::Expr>::from_pg((*call).args);
             function::column(arguments.get_ptr(1)?, CHUNK)?;
             for (at, argument) in arguments.iter_ptr().enumerate() {
-                if at != 1 && !super::columns_of(argument.cast()).is_empty() {
+                if at != 1 && !columns_of(argument.cast()).is_empty() {
                     return None;
                 }
             }
