@@ -266,10 +266,18 @@ unsafe extern "C-unwind" fn explain(
         if !(*to).analyze || (*state).scan.is_null() {
             return;
         }
-        let counts = scan::counts((*state).scan);
-        for (label, count) in [(c"Batches Read", counts.read), (c"Batches Skipped", counts.skipped)]
-        {
-            pg_sys::ExplainPropertyInteger(label.as_ptr(), ptr::null(), count, to);
-        }
+        explain_counts((*state).scan, to);
+    }
+}
+
+/// Shows how many batches a scan has read, and how many it has left out.
+///
+/// # Safety
+/// The scan was begun.
+pub unsafe fn explain_counts(scan: pg_sys::TableScanDesc, to: *mut pg_sys::ExplainState) {
+    let counts = scan::counts(scan);
+    for (label, count) in [(c"Batches Read", counts.read), (c"Batches Skipped", counts.skipped)] {
+        // SAFETY: labels are constants.
+        unsafe { pg_sys::ExplainPropertyInteger(label.as_ptr(), ptr::null(), count, to) }
     }
 }

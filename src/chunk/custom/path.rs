@@ -1,6 +1,6 @@
 //! Offers the scan to the planner, in the place of the plain scan of a chunk with batches.
 
-use super::{NAME, exec, ranges};
+use super::{NAME, exec, ranges, target};
 use crate::chunk::{link, routine};
 use pgrx::{PgList, pg_guard, pg_sys};
 use std::ptr;
@@ -40,11 +40,13 @@ unsafe extern "C-unwind" fn on_paths(
         if (*rte).rtekind == pg_sys::RTEKind::RTE_RELATION
             && (*rte).relkind == pg_sys::RELKIND_RELATION as std::ffi::c_char
             && (*rte).tablesample.is_null()
-            && !is_written_or_locked(root, rti)
             && has_batches((*rte).relid)
-            && reads_columns_alone(rel, rti)
         {
-            replace(rel);
+            if is_written_or_locked(root, rti) {
+                target::wrap(rel);
+            } else if reads_columns_alone(rel, rti) {
+                replace(rel);
+            }
         }
     }
 }

@@ -148,7 +148,31 @@ mod tests {
         assert_eq!(both("SELECT * FROM stored WHERE host = 99"), (0, batches));
         assert_eq!(both("SELECT * FROM stored WHERE host IS NULL OR host = 1"), (batches, 0));
         assert_eq!(both("SELECT ctid FROM stored"), (-1, -1), "a plain scan");
-        // What changes or locks rows finds them by plain scans.
+        // What changes or locks rows finds them by plain scans, which leave batches out as well.
+        for statement in [
+            "UPDATE TABLE_ SET value = 2, note = note || late WHERE host = 6 AND ts < '2026-01-02Z'",
+            "UPDATE TABLE_ t SET value = 3 FROM (VALUES (1, '2026-01-11Z'::timestamptz), (2, '2026-01-12Z')) v (h, since) \
+                WHERE t.host = v.h AND t.ts >= v.since AND t.ts < '2026-01-12 12:00Z'",
+            "DELETE FROM TABLE_ WHERE label = 'h4' AND ts BETWEEN '2026-01-08Z' AND '2026-01-09Z'",
+            "DELETE FROM TABLE_ WHERE false AND host = 1",
+            "MERGE INTO TABLE_ t USING (SELECT 5 AS h) v ON t.host = v.h AND t.ts < '2026-01-01 12:00Z' WHEN MATCHED AND small > 0 THEN DELETE WHEN MATCHED THEN UPDATE SET value = 4",
+        ] {
+            run(&statement.replace("TABLE_", "stored"));
+            run(&statement.replace("TABLE_", "twin"));
+            same("SELECT * FROM TABLE_ ORDER BY ts, host, late");
+        }
+        let statement = "UPDATE stored SET value = 5 WHERE host = 0 AND ts = '2026-01-20 08:03Z'";
+        let (read, skipped) = both(statement);
+        run(&statement.replace("stored", "twin"));
+        assert!(read == 1 && skipped > 5, "{read} {skipped}");
+        for table in ["stored", "twin"] {
+            run(&format!(
+                "CREATE FUNCTION w_{table}(h int4) RETURNS int8 LANGUAGE plpgsql AS $$ DECLARE done int8 := 0; n int8; BEGIN \
+                 FOR d IN 13..16 LOOP UPDATE {table} SET small = d WHERE host = h AND ts >= make_timestamptz(2026, 1, d, 0, 0, 0) AND ts < make_timestamptz(2026, 1, d, 6, 0, 0); \
+                 GET DIAGNOSTICS n = ROW_COUNT; done := done + n; END LOOP; RETURN done; END $$"
+            ));
+        }
+        same("SELECT w_TABLE_(1), w_TABLE_(NULL)");
         for table in ["stored", "twin"] {
             run(&format!(
                 "UPDATE {table} SET value = 1 WHERE host = 1 AND small = 3; DELETE FROM {table} WHERE host = 2 AND ts < '2026-01-05Z'"
