@@ -1,8 +1,8 @@
 //! The companion of a compressed chunk: one row is one batch.
 //!
 //! A batch has its number of rows, and for each column of the chunk, by its number and kind,
-//! `c3_i64` with the encoded values, and `c3_nulls`, how many rows are null. Numbers have `c3_min`, `c3_max` and `c3_sum` as well,
-//! the last where it is one of the type's; values of any length have the first two where a batch has the same one in all rows
+//! `c3_i64` with the encoded values, and `c3_nulls`, how many rows are null. Numbers have `c3_min`, `c3_max` `c3_sum`, `c3_first` and `c3_last` as well,
+//! the sum where it is one of the type's; values of any length have the first two where a batch has the same one in all rows
 //! that aren't null: its fingerprint, twice. The table is owned by the extension's owner, nobody else may read it: what a
 //! role sees of compressed rows it sees through the chunk. It is a member of the extension, so that
 //! pg_dump leaves it out and dumps the chunk's rows.
@@ -35,11 +35,25 @@ pub struct Stored {
     pub range: Option<(i16, i16)>,
     /// Where the sum is, of integers (`int8`) and floats (`float8`).
     pub sum: Option<i16>,
+    /// Where the first and the last are, of integers (`int8`) and floats (`float8`) that aren't null.
+    pub edges: Option<(i16, i16)>,
     /// Where it is how many rows are null.
     pub nulls: i16,
 }
 
 impl Stored {
+    /// A statistic as a value of the column, of numbers that are passed as such.
+    pub fn value(&self, statistic: pg_sys::Datum) -> Option<pg_sys::Datum> {
+        let (integer, bits) = (statistic.value() as i64, statistic.value() as u64);
+        Some(match self.kind {
+            Kind::I16 => pg_sys::Datum::from(integer as i16),
+            Kind::I32 => pg_sys::Datum::from(integer as i32),
+            Kind::I64 | Kind::F64 => statistic,
+            Kind::F32 => pg_sys::Datum::from((f64::from_bits(bits) as f32).to_bits() as i32),
+            _ => return None,
+        })
+    }
+
     /// An end of the range as an integer, in whose order the column's values are.
     pub fn in_order(&self, end: pg_sys::Datum) -> i64 {
         if is_float(self.kind) {
@@ -69,6 +83,7 @@ pub fn layout(columns: &[(i16, Kind)]) -> Vec<Stored> {
             data: take(),
             range: has_range(kind).then(|| (take(), take())),
             sum: is_number(kind).then(&mut take),
+            edges: is_number(kind).then(|| (take(), take())),
             nulls: take(),
         })
         .collect()
@@ -95,12 +110,13 @@ pub fn fingerprint(bytes: &[u8]) -> i64 {
     lake_codec::fingerprint(bytes).into()
 }
 
-/// The smallest, the largest and the sum of a column's values, as the companion has them; `None` for what isn't known.
-fn statistics(column: &Column) -> [Option<pg_sys::Datum>; 3] {
+/// The smallest, the largest, the sum, the first and the last of a column's values, as the companion has them; `None` for what isn't
+/// known.
+fn statistics(column: &Column) -> [Option<pg_sys::Datum>; 5] {
     if let Values::Bytes(values) = &column.values {
         let one = values.get(0).filter(|first| values.iter().all(|value| value == *first));
         let one = one.map(|one| fingerprint(one).into());
-        return [one, one, None];
+        return [one, one, None, None, None];
     }
     let float = |value: f64| pg_sys::Datum::from(value.to_bits() as i64);
     match column.stats() {
@@ -108,11 +124,17 @@ fn statistics(column: &Column) -> [Option<pg_sys::Datum>; 3] {
             Some(stats.min.into()),
             Some(stats.max.into()),
             i64::try_from(stats.sum).ok().map(Into::into),
+            Some(stats.first.into()),
+            Some(stats.last.into()),
         ],
-        Stats::Float(stats) => {
-            [Some(float(stats.min)), Some(float(stats.max)), stats.sum.map(float)]
-        }
-        _ => [None, None, None],
+        Stats::Float(stats) => [
+            Some(float(stats.min)),
+            Some(float(stats.max)),
+            stats.sum.map(float),
+            Some(float(stats.first)),
+            Some(float(stats.last)),
+        ],
+        _ => [None; 5],
     }
 }
 
@@ -132,7 +154,9 @@ pub fn create(chunk: pg_sys::Oid, layout: &[Stored]) -> Result<pg_sys::Oid> {
             }
         }
         if stored.sum.is_some() {
-            columns += &format!(", c{attnum}_sum pg_catalog.{statistic}");
+            for what in ["sum", "first", "last"] {
+                columns += &format!(", c{attnum}_{what} pg_catalog.{statistic}");
+            }
         }
         columns += &format!(", c{attnum}_nulls pg_catalog.int4 NOT NULL");
     }
@@ -268,11 +292,21 @@ pub fn stored(columns: &PgTupleDesc<'_>) -> Result<Vec<Stored>> {
             "min" => last?.range = Some((att.attnum, att.attnum + 1)),
             "max" => {}
             "sum" => last?.sum = Some(att.attnum),
+            "first" => last?.edges = Some((att.attnum, att.attnum + 1)),
+            "last" => {}
             "nulls" => last?.nulls = att.attnum,
             kind => {
                 let kind = column::kind_named(kind).ok_or_else(fault)?;
                 let data = att.attnum;
-                found.push(Stored { attnum, kind, data, range: None, sum: None, nulls: 0 });
+                found.push(Stored {
+                    attnum,
+                    kind,
+                    data,
+                    range: None,
+                    sum: None,
+                    edges: None,
+                    nulls: 0,
+                });
             }
         }
     }
@@ -372,13 +406,17 @@ impl<'a> Writer<'a> {
             let datum = unsafe { column::allocated(&bytes, true) };
             allocated.push(datum);
             set(stored.data, Some(datum));
-            let [smallest, largest, total] = statistics(&column);
+            let [smallest, largest, total, first, last] = statistics(&column);
             if let Some((min, max)) = stored.range {
                 set(min, smallest);
                 set(max, largest);
             }
             if let Some(sum) = stored.sum {
                 set(sum, total);
+            }
+            if let Some(edges) = stored.edges {
+                set(edges.0, first);
+                set(edges.1, last);
             }
             let nulls = column.nulls.as_ref().map_or(0, Bits::count_ones);
             set(stored.nulls, i32::try_from(nulls).ok().map(Into::into));

@@ -124,7 +124,7 @@ unsafe extern "C-unwind" fn begin(
         for key in &private.keys {
             columns.extend(columns_of((*key).cast()));
         }
-        columns.extend(functions.iter().map(|(function, _)| function.attnum));
+        columns.extend(functions.iter().flat_map(|(function, _)| [function.attnum, function.by]));
         columns.sort_unstable();
         columns.dedup();
         columns.retain(|attnum| *attnum > 0);
@@ -289,18 +289,23 @@ impl Work {
             self.keys.cut(&mut block, &self.evaluator)
         };
         for (function, _) in &self.functions {
-            if function.attnum > 0 {
-                block.load(function.attnum);
-            }
+            [function.attnum, function.by]
+                .iter()
+                .filter(|attnum| **attnum > 0)
+                .for_each(|attnum| block.load(*attnum));
         }
         let kinds = self.functions.iter().map(|(_, kind)| *kind);
         let ends: Vec<usize> = runs.iter().skip(1).map(|run| run.0).chain([block.rows()]).collect();
         for ((begin, parts), end) in runs.into_iter().zip(ends) {
             let states = self.groups.of(parts, kinds.clone());
             for (state, (function, kind)) in states.iter_mut().zip(&self.functions) {
-                match (function.attnum, &mut *state) {
-                    (0, State::Count(count)) => *count += (end - begin) as i64,
-                    _ => kind.add(state, block.column(function.attnum), begin..end),
+                match (function.attnum, function.by, &mut *state) {
+                    (0, _, State::Count(count)) => *count += (end - begin) as i64,
+                    (attnum, 0, state) => kind.add(state, block.column(attnum), begin..end),
+                    (attnum, by, state) => {
+                        let (column, by) = (block.column(attnum), block.column(by));
+                        kind.add_edge(state, column, by, begin..end);
+                    }
                 }
             }
         }

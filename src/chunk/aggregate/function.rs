@@ -1,5 +1,6 @@
 //! The aggregates that are known here, by the numbers of Postgres' own functions.
 
+use super::extension;
 use pgrx::{PgList, pg_sys};
 
 /// What an aggregate does.
@@ -12,6 +13,9 @@ pub enum What {
     Avg,
     Min,
     Max,
+    /// `lake.first` and `lake.last`, by a time.
+    First,
+    Last,
 }
 
 /// An aggregate of a column. Of [`What::Rows`] the column is 0.
@@ -19,10 +23,21 @@ pub enum What {
 pub struct Function {
     pub what: What,
     pub attnum: i16,
+    /// The column of the time; 0 where there is none.
+    pub by: i16,
 }
 
 impl What {
-    const ALL: [Self; 6] = [Self::Rows, Self::Count, Self::Sum, Self::Avg, Self::Min, Self::Max];
+    const ALL: [Self; 8] = [
+        Self::Rows,
+        Self::Count,
+        Self::Sum,
+        Self::Avg,
+        Self::Min,
+        Self::Max,
+        Self::First,
+        Self::Last,
+    ];
 
     /// By the OID of the aggregate, which is the same in every version.
     const fn named(aggregate: u32) -> Option<Self> {
@@ -57,7 +72,8 @@ impl What {
 pub unsafe fn of(aggregate: *const pg_sys::Aggref, rti: pg_sys::Index) -> Option<Function> {
     // SAFETY: as the caller says.
     unsafe {
-        let what = What::named((*aggregate).aggfnoid.to_u32())?;
+        let what = What::named((*aggregate).aggfnoid.to_u32())
+            .or_else(|| extension::aggregate((*aggregate).aggfnoid))?;
         if !(*aggregate).aggfilter.is_null()
             || !(*aggregate).aggdistinct.is_null()
             || !(*aggregate).aggorder.is_null()
@@ -66,11 +82,16 @@ pub unsafe fn of(aggregate: *const pg_sys::Aggref, rti: pg_sys::Index) -> Option
             return None;
         }
         if what == What::Rows {
-            return Some(Function { what, attnum: 0 });
+            return Some(Function { what, attnum: 0, by: 0 });
         }
         let arguments = PgList::<pg_sys::TargetEntry>::from_pg((*aggregate).args);
         let attnum = column((*arguments.get_ptr(0)?).expr, rti)?;
-        (arguments.len() == 1).then_some(Function { what, attnum })
+        let by = match (what, arguments.get_ptr(1)) {
+            (What::First | What::Last, Some(by)) => column((*by).expr, rti)?,
+            (_, None) => 0,
+            _ => return None,
+        };
+        Some(Function { what, attnum, by })
     }
 }
 

@@ -10,9 +10,10 @@
 //! - [`path`] — offers it to the planner, where every part of the query is one that it knows; [`plan`] — what the plan holds.
 //! - [`exec`] — runs it. Each [`block`](super::block) of rows, a batch or some rows of the heap, is narrowed by the conditions
 //!   ([`select`](super::select)), cut into [`runs`] of one group, and each run added to the group's [`state`].
-//! - [`function`] — which aggregates there are; [`statistics`] — batches that need no decoding.
+//! - [`function`] — which aggregates there are, [`extension`] of lake_stores too; [`statistics`] — batches that need no decoding.
 
 mod exec;
+mod extension;
 mod function;
 mod path;
 mod plan;

@@ -71,15 +71,16 @@ unsafe fn private(base: *mut pg_sys::RelOptInfo, targets: *mut pg_sys::List) -> 
             let aggregate = ((*expression).type_ == pg_sys::NodeTag::T_Aggref)
                 .then(|| function::of(expression.cast(), rti))
                 .flatten();
-            let (what, number) = match aggregate {
-                Some(function) => (function.what.number(), i32::from(function.attnum)),
+            let of_output = match aggregate {
+                Some(Function { what, attnum, by }) => [what.number(), attnum.into(), by.into()],
                 None => {
                     keys.push(expression);
-                    (KEY, keys.len() as i32 - 1)
+                    [KEY, keys.len() as i32 - 1, 0]
                 }
             };
-            numbers = pg_sys::lappend_int(numbers, what);
-            numbers = pg_sys::lappend_int(numbers, number);
+            for number in of_output {
+                numbers = pg_sys::lappend_int(numbers, number);
+            }
         }
         let conditions = pg_sys::extract_actual_clauses((*base).baserestrictinfo, false);
         let mut all = PgList::<pg_sys::Node>::new();
@@ -104,13 +105,15 @@ impl Private {
             let list = |n| all.get_ptr(n).unwrap_or(std::ptr::null_mut());
             let count = pg_sys::list_length(list(0));
             let number = |n| pg_sys::list_nth_int(list(0), n);
-            let outputs = (0..count / 2)
-                .map(|n| match What::numbered(number(2 * n)) {
+            let column = |n| i16::try_from(number(n)).unwrap_or(0);
+            let outputs = (0..count)
+                .step_by(3)
+                .map(|n| match What::numbered(number(n)) {
                     Some(what) => {
-                        let attnum = i16::try_from(number(2 * n + 1)).unwrap_or(0);
-                        Output::Aggregate(Function { what, attnum })
+                        let (attnum, by) = (column(n + 1), column(n + 2));
+                        Output::Aggregate(Function { what, attnum, by })
                     }
-                    None => Output::Key(number(2 * n + 1).unsigned_abs() as usize),
+                    None => Output::Key(number(n + 1).unsigned_abs() as usize),
                 })
                 .collect();
             let keys = PgList::<pg_sys::Expr>::from_pg(list(2)).iter_ptr().collect();

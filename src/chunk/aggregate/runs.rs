@@ -40,6 +40,32 @@ pub struct Width {
 }
 
 impl Width {
+    /// # Safety
+    /// There is such a type.
+    pub unsafe fn of_type(kind: pg_sys::Oid) -> Self {
+        let (mut length, mut by_value) = (0, false);
+        // SAFETY: as the caller says.
+        unsafe { pg_sys::get_typlenbyval(kind, &raw mut length, &raw mut by_value) };
+        Self { length, by_value }
+    }
+
+    /// What a value is made of in memory; `None` for null.
+    pub fn bytes(self, part: &Part) -> Option<Vec<u8>> {
+        Some(match part {
+            Part::Null => return None,
+            Part::Word(word) => word.to_ne_bytes().to_vec(),
+            Part::Bytes(bytes) if self.length == -1 => {
+                let header = i32::try_from(bytes.len() + pg_sys::VARHDRSZ).unwrap_or(i32::MAX);
+                let mut out = vec![0; pg_sys::VARHDRSZ];
+                // SAFETY: as many bytes as a header has.
+                unsafe { pgrx::set_varsize_4b(out.as_mut_ptr().cast(), header) };
+                out.extend_from_slice(bytes);
+                out
+            }
+            Part::Bytes(bytes) => bytes.to_vec(),
+        })
+    }
+
     /// A value as a part of a group's key.
     ///
     /// # Safety
@@ -78,9 +104,7 @@ impl Keys {
     pub unsafe fn begin(expressions: &[*mut pg_sys::Expr], node: *mut pg_sys::PlanState) -> Self {
         // SAFETY: as the caller says.
         let keys = expressions.iter().map(|expression| unsafe {
-            let (mut length, mut by_value) = (0, false);
-            let kind = pg_sys::exprType((*expression).cast());
-            pg_sys::get_typlenbyval(kind, &raw mut length, &raw mut by_value);
+            let width = Width::of_type(pg_sys::exprType((*expression).cast()));
             let key = match function::column(*expression, CHUNK) {
                 Some(attnum) => Key::Column(attnum),
                 None => Key::Expression {
@@ -89,7 +113,7 @@ impl Keys {
                     rounding: Rounding::of(*expression),
                 },
             };
-            (key, Width { length, by_value })
+            (key, width)
         });
         Self { keys: keys.collect() }
     }

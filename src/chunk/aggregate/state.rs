@@ -4,22 +4,25 @@
 //! Floats are added in the order of the rows within a batch, and the sums of batches in the order of these.
 
 use super::function::{Function, What};
+use super::runs::{Part, Width};
 use crate::chunk::raise;
 use crate::compat;
 use crate::error::Error;
+use crate::series::aggregates::edge;
 use lake_codec::{Column, Values};
 use pgrx::{PgSqlErrorCode, pg_sys};
 use std::cmp::Ordering;
 use std::ops::Range;
 
 /// What is returned for an aggregate of a column of this type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Kind {
     pub what: What,
     pub of: pg_sys::Oid,
+    width: Width,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum State {
     Count(i64),
     /// How many, and their sum.
@@ -28,6 +31,8 @@ pub enum State {
     /// The least or the greatest.
     Integer(Option<i64>),
     Float(Option<f64>),
+    /// The time and the value of the first or the last row that has a time.
+    Edge(Option<(i64, Part)>),
 }
 
 impl Kind {
@@ -41,7 +46,10 @@ impl Kind {
                 compat::attribute(columns, usize::from(attnum.unsigned_abs()) - 1).atttypid
             },
         };
-        Self { what: function.what, of }
+        // SAFETY: the type is there; what counts rows is of none.
+        let width =
+            unsafe { Width::of_type(if function.attnum == 0 { pg_sys::INT8OID } else { of }) };
+        Self { what: function.what, of, width }
     }
 
     fn is_float(self) -> bool {
@@ -55,6 +63,7 @@ impl Kind {
             (What::Sum | What::Avg, true) => State::Floats(0, 0.0),
             (What::Min | What::Max, false) => State::Integer(None),
             (What::Min | What::Max, true) => State::Float(None),
+            (What::First | What::Last, _) => State::Edge(None),
         }
     }
 
@@ -92,6 +101,33 @@ impl Kind {
         }
     }
 
+    /// Adds these rows of aligned columns, the second of which has their times.
+    pub fn add_edge(self, state: &mut State, column: &Column, by: &Column, rows: Range<usize>) {
+        let (State::Edge(edge), Values::I64(times)) = (state, &by.values) else { return };
+        let nulls = by.nulls.as_ref();
+        let mut rows = rows.filter(|row| !nulls.is_some_and(|nulls| nulls.get(*row)));
+        let Some(first) = rows.next() else { return };
+        let best =
+            rows.fold(
+                first,
+                |best, row| {
+                    if self.is_better(times[row], times[best]) { row } else { best }
+                },
+            );
+        // SAFETY: the column is of the kind's type.
+        self.better_edge(edge, times[best], || unsafe { self.width.of(column, best) });
+    }
+
+    fn better_edge(self, edge: &mut Option<(i64, Part)>, ts: i64, value: impl FnOnce() -> Part) {
+        if edge.as_ref().is_none_or(|(best, _)| self.is_better(ts, *best)) {
+            *edge = Some((ts, value()));
+        }
+    }
+
+    fn is_better(self, ts: i64, than: i64) -> bool {
+        if self.what == What::First { ts < than } else { ts > than }
+    }
+
     fn integers(self, state: &mut State, values: impl Iterator<Item = i64>) {
         match state {
             State::Integers(count, sum) => {
@@ -112,7 +148,7 @@ impl Kind {
                 let found = if self.what == What::Min { values.min() } else { values.max() };
                 self.better_integer(best, found);
             }
-            State::Count(_) | State::Floats(..) | State::Float(_) => {}
+            State::Count(_) | State::Floats(..) | State::Float(_) | State::Edge(_) => {}
         }
     }
 
@@ -138,7 +174,7 @@ impl Kind {
                     self.better_float(best, value);
                 }
             }
-            State::Count(_) | State::Integers(..) | State::Integer(_) => {}
+            State::Count(_) | State::Integers(..) | State::Integer(_) | State::Edge(_) => {}
         }
     }
 
@@ -165,6 +201,9 @@ impl Kind {
             }
             (State::Integer(best), Known::Integer(value)) => self.better_integer(best, Some(value)),
             (State::Float(best), Known::Float(value)) => self.better_float(best, value),
+            (State::Edge(edge), Known::Edge(ts, value)) => {
+                self.better_edge(edge, ts, || Part::Word(value));
+            }
             _ => {}
         }
     }
@@ -173,6 +212,13 @@ impl Kind {
     pub fn finish(self, state: &State) -> Option<pg_sys::Datum> {
         let is_sum = self.what == What::Sum;
         match *state {
+            State::Edge(ref edge) => {
+                let (ts, value) = edge.as_ref()?;
+                let value = self.width.bytes(value);
+                let state = edge::packed(self.of, *ts, value.as_deref());
+                // SAFETY: a copy as a varlena.
+                Some(unsafe { crate::chunk::column::allocated(&state, true) })
+            }
             State::Count(count) => Some(count.into()),
             State::Integers(0, _) | State::Floats(0, _) if is_sum => None,
             State::Integers(count, sum) if self.of == pg_sys::INT8OID => Some(numeric(count, sum)),
@@ -216,6 +262,7 @@ pub enum Known {
     Floats(i64, f64),
     Integer(i64),
     Float(f64),
+    Edge(i64, usize),
     /// There is no value.
     Nothing,
 }

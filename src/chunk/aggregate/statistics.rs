@@ -23,6 +23,7 @@ pub unsafe fn answer(work: &Work, reader: &Reader) -> Option<(Vec<Part>, Vec<Kno
         .iter()
         .map(|(function, kind)| match function.what {
             What::Rows => Some(Known::Count(batch.rows())),
+            What::First | What::Last => batch.edge(function.what, function.attnum, function.by),
             _ => batch.known(*kind, function.attnum),
         })
         .collect();
@@ -71,6 +72,24 @@ impl Batch<'_> {
         (self.values(&stored)? == self.rows()).then_some(())?;
         let (min, max) = stored.range?;
         Some((stored.in_order(self.number(min)?), stored.in_order(self.number(max)?)))
+    }
+
+    /// The value at the earliest or the latest time, where that is the batch's first or last row.
+    fn edge(&self, what: What, attnum: i16, by: i16) -> Option<Known> {
+        let (value, time) = (self.0.find(attnum)?, self.0.find(by)?);
+        let full = |stored| self.values(stored).is_some_and(|values| values == self.rows());
+        if !full(&value) || !full(&time) {
+            return None;
+        }
+        let ((first, last), (min, max)) = (value.edges?, time.range?);
+        let (first_time, last_time) = time.edges?;
+        let (edge, of_edge, best) = match what {
+            What::First => (first, first_time, min),
+            _ => (last, last_time, max),
+        };
+        let ts = self.number(best)?.value();
+        (self.number(of_edge)?.value() == ts).then_some(())?;
+        Some(Known::Edge(ts as i64, value.value(self.number(edge)?)?.value()))
     }
 
     fn known(&self, kind: Kind, attnum: i16) -> Option<Known> {

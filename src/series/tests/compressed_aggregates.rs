@@ -12,7 +12,9 @@ mod tests {
     const AGGREGATES: &str = "count(*), count(small), count(words), count(note), count(flag), \
         sum(host), sum(small), sum(big), sum(late), sum(exact), avg(host), avg(small), avg(big), avg(exact), avg(single), \
         min(host), max(small), min(big), max(big), min(day), max(day), min(clock), max(clock), min(local), max(local), \
-        min(ts), max(ts), min(value), max(value), min(single), max(single), min(exact), max(exact), max(late), min(late)";
+        min(ts), max(ts), min(value), max(value), min(single), max(single), min(exact), max(exact), max(late), min(late), \
+        lake.last(note, ts), lake.first(small, ts), lake.last(exact, ts), lake.last(local, ts), lake.first(tag, ts), \
+        lake.last(words, ts), lake.last(flag, ts), lake.first(single, ts), lake.last(day, ts), lake.first(big, ts)";
 
     const CONDITIONS: [&str; 24] = [
         "true",
@@ -141,6 +143,7 @@ mod tests {
                 true,
             ),
             ("SELECT count(*), sum(small) FROM stored WHERE ts < '2026-02-01Z'", true),
+            ("SELECT lake.last(big, ts), lake.first(single, ts) FROM stored", true),
             ("SELECT tag, max(ts) FROM stored GROUP BY tag", false),
             ("SELECT count(*) FROM stored WHERE value > 3", false),
             ("SELECT label, count(*) FROM stored GROUP BY label", false),

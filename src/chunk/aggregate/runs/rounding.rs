@@ -1,6 +1,7 @@
 //! Keys that times are rounded to.
 
 use super::Part;
+use crate::chunk::aggregate::extension::is_bucket;
 use crate::chunk::aggregate::function;
 use crate::chunk::block::Block;
 use crate::chunk::evaluate::{CHUNK, columns_of};
@@ -61,18 +62,6 @@ impl Rounding {
                     && offset(first).is_some_and(|at_first| Some(at_first) == offset(last))
             }
         }
-    }
-}
-
-/// Whether this is `lake.bucket`.
-unsafe fn is_bucket(function: pg_sys::Oid) -> bool {
-    // SAFETY: looks up the catalogue; 1255 is pg_proc.
-    unsafe {
-        let name = pg_sys::get_func_name(function);
-        !name.is_null()
-            && std::ffi::CStr::from_ptr(name) == c"bucket"
-            && pg_sys::getExtensionOfObject(pg_sys::Oid::from_u32(1255), function)
-                == pg_sys::get_extension_oid(c"lake_stores".as_ptr(), true)
     }
 }
 
