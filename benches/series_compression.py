@@ -32,7 +32,7 @@ QUERIES = {
     "AND ts < '2026-01-02 06:00Z' GROUP BY 1",
     "last point of each host": "SELECT DISTINCT ON (host) * FROM {} ORDER BY host, ts DESC",
     "the same by lake.last": "SELECT host, lake.last(usage_user, ts), max(ts) FROM {} GROUP BY host",
-    "every column of every row": "EXPLAIN (ANALYZE, TIMING OFF) SELECT * FROM {}",
+    "every column of every row": "COPY (SELECT * FROM {}) TO '/dev/null' (FORMAT binary)",
 }
 WRITES = {
     "one row, of a primary key": "INSERT INTO {} VALUES ('2026-01-01 12:00:05Z', 'host_7', 1, 2, 3, 4, 5)",
@@ -77,7 +77,7 @@ async def main() -> None:
     )
     found = []
     for name, sql in QUERIES.items():
-        if not sql.startswith("EXPLAIN"):
+        if not sql.startswith("COPY"):
             # Floats are added up in another order.
             text = lambda value: f"{value:.9g}" if isinstance(value, float) else str(value)
             same = [sorted(str([text(v) for v in r]) for r in await connection.fetch(sql.format(t))) for t in ("plain", "packed")]

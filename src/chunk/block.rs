@@ -164,9 +164,10 @@ fn gathered(column: &Column, rows: &[u32]) -> Column {
         Values::I64(v) => Values::I64(pick(v, rows)),
         Values::F32(v) => Values::F32(pick(v, rows)),
         Values::F64(v) => Values::F64(pick(v, rows)),
-        Values::Bytes(v) => {
-            Values::Bytes(rows.iter().map(|row| v.get(*row as usize).unwrap_or_default()).collect())
-        }
+        Values::Bytes(v) => Values::Bytes(match v.repeated() {
+            Some(one) => Bytes::repeat(one, rows.len()),
+            None => rows.iter().map(|row| v.get(*row as usize).unwrap_or_default()).collect(),
+        }),
     };
     Column { nulls: column.nulls.as_ref().map(bits), values }
 }
@@ -184,7 +185,10 @@ pub fn is_constant(column: &Column) -> bool {
             Values::I64(v) => same(v),
             Values::F32(v) => v.windows(2).all(|pair| pair[0].to_bits() == pair[1].to_bits()),
             Values::F64(v) => v.windows(2).all(|pair| pair[0].to_bits() == pair[1].to_bits()),
-            Values::Bytes(v) => v.get(0).is_none_or(|first| v.iter().all(|value| value == first)),
+            Values::Bytes(v) => {
+                v.repeated().is_some()
+                    || v.get(0).is_none_or(|first| v.iter().all(|value| value == first))
+            }
         }
 }
 

@@ -175,6 +175,7 @@ pub fn mark(column: &Column, begins: &mut [bool]) {
         Values::Bool(v) => {
             (1..begins.len()).for_each(|row| begins[row] |= v.get(row) != v.get(row - 1))
         }
+        Values::Bytes(v) if v.repeated().is_some() => {}
         Values::Bytes(v) => {
             (1..begins.len()).for_each(|row| begins[row] |= v.get(row) != v.get(row - 1))
         }

@@ -1,6 +1,6 @@
 //! The rows of a block as values of a slot.
 
-use crate::chunk::block::{self, Block};
+use crate::chunk::block::Block;
 use crate::compat;
 use lake_codec::{Bits, Column, Values};
 use pgrx::pg_sys;
@@ -70,7 +70,7 @@ impl Cell {
         let nulls = column.nulls.clone();
         let values = match &column.values {
             Values::Bytes(values) => {
-                let one = values.get(0).filter(|_| block::is_constant(column));
+                let one = values.repeated();
                 let values = one.map_or_else(|| values.iter().collect(), |one| vec![one]);
                 let (begins, content) = apart(&values, is_varlena);
                 if one.is_some() { Content::One(content) } else { Content::Apart(begins, content) }

@@ -150,12 +150,27 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
             ours.is_narrowed = true;
         }
         let slot = (*node).ss_ScanTupleSlot;
-        pg_sys::ExecClearTuple(slot);
+        clear(slot);
         if ours.fill((*state).scan, (*state).slot, slot) {
-            pg_sys::ExecStoreVirtualTuple(slot);
+            // As `ExecStoreVirtualTuple` does.
+            (*slot).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
+            (*slot).tts_nvalid = (*(*slot).tts_tupleDescriptor).natts as i16;
             (*slot).tts_tableOid = (*(*node).ss_currentRelation).rd_id;
         }
         slot
+    }
+}
+
+/// Empties a virtual slot. Calls Postgres only where there is memory to be freed: for every row, calls take as long as all else.
+unsafe fn clear(slot: *mut pg_sys::TupleTableSlot) {
+    // SAFETY: a slot; what is set is what Postgres sets.
+    unsafe {
+        if u32::from((*slot).tts_flags) & pg_sys::TTS_FLAG_SHOULDFREE != 0 {
+            pg_sys::ExecClearTuple(slot);
+        } else {
+            (*slot).tts_flags |= pg_sys::TTS_FLAG_EMPTY as u16;
+            (*slot).tts_nvalid = 0;
+        }
     }
 }
 
