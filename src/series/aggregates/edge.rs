@@ -220,9 +220,9 @@ pub fn edge_final(
 pub fn edge_serialize(state: Internal) -> Vec<u8> {
     // SAFETY: a state of this file.
     let Some(edge) = (unsafe { state.get::<Edge>() }) else { return Vec::new() };
-    // SAFETY: a value of this type, flattened when it was copied.
     let value = (!edge.is_null).then(|| match edge.kind.by_value {
         true => edge.value.value().to_ne_bytes().to_vec(),
+        // SAFETY: a value of this type, flattened when it was copied.
         false => unsafe { edge.kind.bytes(edge.value) }.to_vec(),
     });
     packed(edge.kind.oid, edge.ts, value.as_deref())
