@@ -94,7 +94,7 @@ unsafe fn offer(
             paths.push(if known {
                 ours(upper, below, rows)
             } else {
-                let strategy = strategy(clause, pg_sys::AggStrategy::AGG_HASHED);
+                let strategy = strategy(root);
                 let split = pg_sys::AggSplit::AGGSPLIT_INITIAL_SERIAL;
                 let nothing = ptr::null_mut();
                 let agg = pg_sys::create_agg_path(
@@ -134,7 +134,7 @@ unsafe fn offer(
             output,
             together.cast(),
             (*output).reltarget,
-            strategy(clause, pg_sys::AggStrategy::AGG_HASHED),
+            strategy(root),
             pg_sys::AggSplit::AGGSPLIT_FINAL_DESERIAL,
             clause,
             extra.havingQual.cast(),
@@ -166,11 +166,19 @@ unsafe fn costs(
     costs
 }
 
-fn strategy(
-    clause: *mut pg_sys::List,
-    hashed: pg_sys::AggStrategy::Type,
-) -> pg_sys::AggStrategy::Type {
-    if clause.is_null() { pg_sys::AggStrategy::AGG_PLAIN } else { hashed }
+/// How groups are made. What a query groups by may come to nothing, a constant for instance: it still is one group only where there is
+/// a row.
+unsafe fn strategy(root: *mut pg_sys::PlannerInfo) -> pg_sys::AggStrategy::Type {
+    // SAFETY: as the planner has it.
+    unsafe {
+        if (*(*root).parse).groupClause.is_null() {
+            pg_sys::AggStrategy::AGG_PLAIN
+        } else if compat::group_clause(root).is_null() {
+            pg_sys::AggStrategy::AGG_SORTED
+        } else {
+            pg_sys::AggStrategy::AGG_HASHED
+        }
+    }
 }
 
 /// The chunks of a table that the query may need; a table that isn't partitioned is its own.

@@ -44,8 +44,10 @@ unsafe extern "C-unwind" fn on_paths(
         {
             if is_written_or_locked(root, rti) {
                 target::wrap(rel);
-            } else if reads_columns_alone(rel, rti) {
-                replace(rel);
+            } else if reads_columns_alone(rel, rti)
+                && let Some(custom) = replace(rel)
+            {
+                sort(root, rel, custom);
             }
         }
     }
@@ -109,13 +111,37 @@ unsafe fn reads_columns_alone(rel: *mut pg_sys::RelOptInfo, rti: pg_sys::Index) 
     }
 }
 
+/// Where few rows are wanted in an order that partitions may be in, chunk by chunk is faster than all of them: that is tried where a
+/// chunk can be had in this order.
+unsafe fn sort(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    custom: *mut pg_sys::Path,
+) {
+    // SAFETY: as the planner has them.
+    unsafe {
+        let wanted = (*root).query_pathkeys;
+        let keys = PgList::<pg_sys::PathKey>::from_pg(wanted);
+        if (*root).limit_tuples > 0.0
+            && !keys.is_empty()
+            && keys
+                .iter_ptr()
+                .all(|key| pg_sys::relation_can_be_sorted_early(root, rel, (*key).pk_eclass, false))
+        {
+            let limit = (*root).limit_tuples;
+            let sorted = pg_sys::create_sort_path(root, rel, custom, wanted, limit);
+            pg_sys::add_path(rel, sorted.cast());
+        }
+    }
+}
+
 /// Takes the plain scan's place, at less than its cost.
-unsafe fn replace(rel: *mut pg_sys::RelOptInfo) {
+unsafe fn replace(rel: *mut pg_sys::RelOptInfo) -> Option<*mut pg_sys::Path> {
     // SAFETY: paths of the relation, which live as long as its planning.
     unsafe {
         let paths = PgList::<pg_sys::Path>::from_pg((*rel).pathlist);
         let plain = paths.iter_ptr().find(|path| (**path).pathtype == pg_sys::NodeTag::T_SeqScan);
-        let Some(plain) = plain else { return };
+        let plain = plain?;
         let custom = pg_sys::palloc0(size_of::<pg_sys::CustomPath>()).cast::<pg_sys::CustomPath>();
         // All that is common: target, parameters, rows, whether it may run in a worker.
         (*custom).path = *plain;
@@ -135,6 +161,7 @@ unsafe fn replace(rel: *mut pg_sys::RelOptInfo) {
         (*custom).path.total_cost = startup + (total - startup) * part / 2.0;
         (*rel).pathlist = pg_sys::list_delete_ptr((*rel).pathlist, plain.cast());
         pg_sys::add_path(rel, custom.cast());
+        Some(custom.cast())
     }
 }
 

@@ -86,6 +86,11 @@ mod tests {
             "SELECT t::text FROM TABLE_ t WHERE host = 3 AND small = 7 ORDER BY 1",
             "SELECT note, words, late FROM TABLE_ WHERE ts < '2026-01-01 00:10Z' ORDER BY ts",
             "SELECT tableoid::regclass::text <> '' , count(*) FROM TABLE_ GROUP BY 1",
+            "SELECT ts, host FROM TABLE_ ORDER BY ts DESC, host LIMIT 10",
+            "SELECT ts, note FROM TABLE_ WHERE host = 2 ORDER BY ts LIMIT 7 OFFSET 3",
+            "SELECT ts FROM TABLE_ WHERE small > 148 ORDER BY ts DESC LIMIT 5",
+            "SELECT small, ts FROM TABLE_ ORDER BY small NULLS FIRST, ts LIMIT 20",
+            "SELECT h, t FROM generate_series(0, 8) h LEFT JOIN LATERAL (SELECT ts AS t FROM TABLE_ WHERE host = h ORDER BY ts DESC LIMIT 1) l ON true ORDER BY h",
             "SELECT ts, lag(note) OVER (ORDER BY ts) FROM TABLE_ WHERE host = 4 ORDER BY ts LIMIT 20 OFFSET 5000",
             // Once for each outer row, with what that has.
             "SELECT h, (SELECT count(*) FROM TABLE_ WHERE host = h) FROM generate_series(-1, 8) h ORDER BY h",
@@ -148,6 +153,14 @@ mod tests {
         assert_eq!(both("SELECT * FROM stored WHERE host = 99"), (0, batches));
         assert_eq!(both("SELECT * FROM stored WHERE host IS NULL OR host = 1"), (batches, 0));
         assert_eq!(both("SELECT ctid FROM stored"), (-1, -1), "a plain scan");
+        // The last rows are in the last chunk: others aren't begun.
+        run("SELECT lake.series_compress_chunk('c_2')");
+        let (read, skipped) = both("SELECT * FROM stored WHERE host = 3 ORDER BY ts DESC LIMIT 5");
+        assert!((1..4).contains(&read) && skipped > 1, "{read} {skipped}");
+        let (read, skipped) =
+            both("SELECT * FROM stored WHERE host = 3 AND ts < '2026-01-31Z' ORDER BY ts LIMIT 5");
+        assert!((1..4).contains(&read) && skipped > 1, "{read} {skipped}");
+        same("SELECT * FROM TABLE_ ORDER BY ts DESC, host, late LIMIT 20");
         // What changes or locks rows finds them by plain scans, which leave batches out as well.
         for statement in [
             "UPDATE TABLE_ SET value = 2, note = note || late WHERE host = 6 AND ts < '2026-01-02Z'",
