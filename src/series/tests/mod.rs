@@ -14,6 +14,7 @@ mod ingest;
 mod intervals;
 mod lines;
 mod plot;
+mod prune;
 mod queries;
 mod random;
 mod retention;
