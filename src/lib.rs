@@ -60,6 +60,7 @@ mod _lake {}
 pub extern "C-unwind" fn _PG_init() {
     gucs::init();
     chunk::install();
+    series::prune::install();
     vector::build::only_index::install();
     workers::init();
     if workers::is_preloaded() {

@@ -72,5 +72,6 @@ COMMENT ON FUNCTION lake.series_add_rollup(pg_catalog.regclass, pg_catalog.text,
 COMMENT ON FUNCTION lake.series_refresh_rollup(pg_catalog.regclass, pg_catalog.timestamptz, pg_catalog.timestamptz) IS 'compute the buckets that wait for it now, in this transaction; returns how many rows were written';
 COMMENT ON FUNCTION lake.series_drop_rollup(pg_catalog.regclass) IS 'drop a rollup with its rows';
 COMMENT ON FUNCTION _lake.bucket_end(pg_catalog.interval, pg_catalog.timestamptz, pg_catalog.text) IS 'end of the bucket that holds ts';
+COMMENT ON FUNCTION _lake.bucket_last(pg_catalog.interval, pg_catalog.timestamptz, pg_catalog.text, pg_catalog.timestamptz, pg_catalog.bool) IS 'last instant of the last bucket that begins before an instant, or at it; the planner adds it to conditions on lake.bucket';
 COMMENT ON FUNCTION _lake.rollup_windows(pg_catalog.tstzmultirange) IS 'the ranges of a multirange, of which the planner expects few';
 COMMENT ON FUNCTION _lake.rollup_changed() IS 'notes which buckets a statement changed; a trigger on stores that have rollups';

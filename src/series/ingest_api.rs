@@ -8,7 +8,7 @@ use crate::regclass::RegClass;
 use crate::series::ingest::{self, OnConflict};
 use crate::series::lines::{self, Reading, TextFields};
 use crate::series::options;
-use crate::series::points::Batch;
+use crate::series::points::{Arrays, Batch};
 use crate::series::raw_json::RawJson;
 use pgrx::JsonB;
 use pgrx::datum::{Array, TimestampWithTimeZone};
@@ -33,6 +33,7 @@ fn ingest_batch(
 }
 
 #[pg_extern(schema = "lake")]
+#[allow(clippy::too_many_arguments)]
 pub fn series_ingest<'a>(
     store: Option<RegClass>,
     ts: Option<Array<'a, TimestampWithTimeZone>>,
@@ -41,13 +42,21 @@ pub fn series_ingest<'a>(
     value: Option<Array<'a, f64>>,
     on_error: default!(Option<&'a str>, "'raise'"),
     on_conflict: default!(Option<&'a str>, "'ignore'"),
+    series: default!(Option<Array<'a, i32>>, "NULL"),
 ) -> Result<
     TableIterator<'static, (name!(accepted, i64), name!(duplicate, i64), name!(rejected, i64))>,
     ErrorReport,
 > {
     let store = options::find_metric(need("store", store)?, "series_ingest")?;
     let (ts, metric, value) = (need("ts", ts)?, need("metric", metric)?, need("value", value)?);
-    let batch = Batch::from_arrays(&store, &ts, &metric, tags.as_ref(), &value)?;
+    let arrays = Arrays {
+        ts: &ts,
+        metric: &metric,
+        tags: tags.as_ref(),
+        value: &value,
+        series: series.as_ref(),
+    };
+    let batch = Batch::from_arrays(&store, &arrays)?;
     let counts: Counts = TableIterator::once(ingest_batch(&store, batch, on_error, on_conflict)?);
     Ok(counts)
 }

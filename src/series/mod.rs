@@ -12,7 +12,7 @@
 //! - [`retention`], [`jobs`], [`lifecycle_api`] — which chunks go, which are made ahead, one step at a time.
 //! - [`compression`] — chunks whose rows are compressed.
 //! - [`rollup`] — aggregates kept by bucket, read through a view.
-//! - [`zone`] — `lake.bucket`; [`mod@gapfill`] — `lake.gapfill` and the window functions beside it; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
+//! - [`zone`] — `lake.bucket`; [`prune`] — what conditions on it say of the time; [`mod@gapfill`] — `lake.gapfill` and the window functions beside it; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
 
 mod adopt;
 pub mod aggregates;
@@ -36,6 +36,7 @@ mod options;
 mod plot;
 mod plot_api;
 mod points;
+pub mod prune;
 mod query;
 mod query_api;
 mod raw_json;

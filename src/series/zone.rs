@@ -108,6 +108,16 @@ pub fn finite_origin(origin: Option<TimestampWithTimeZone>) -> Result<Option<Mic
     Ok(origin)
 }
 
+/// The buckets of the arguments of `lake.bucket`.
+pub fn of(
+    width: &Interval,
+    timezone: Option<&str>,
+    origin: Option<TimestampWithTimeZone>,
+) -> Result<Buckets<impl Fn(Micros) -> Micros + use<>>> {
+    let zone = timezone.map_or_else(|| Ok(Zone::session()), Zone::named)?;
+    buckets(width, zone, finite_origin(origin)?)
+}
+
 /// The start of the bucket that holds `ts`; an infinity is its own.
 pub fn bucket(
     width: &Interval,
@@ -116,7 +126,6 @@ pub fn bucket(
     origin: Option<TimestampWithTimeZone>,
 ) -> Result<TimestampWithTimeZone> {
     let instant = time::from_pg(ts);
-    let zone = timezone.map_or_else(|| Ok(Zone::session()), Zone::named)?;
-    let buckets = buckets(width, zone, finite_origin(origin)?)?;
+    let buckets = of(width, timezone, origin)?;
     if time::is_finite(instant) { time::to_pg(buckets.start(instant)) } else { Ok(ts) }
 }

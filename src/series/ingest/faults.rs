@@ -23,12 +23,12 @@ pub fn raise_first(
     let code = match fault.code {
         "duplicate" => PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
         "undefined_metric" => PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
-        "null_ts" | "null_metric" | "null_tags" | "null_value" => {
+        "null_ts" | "null_metric" | "null_tags" | "null_value" | "null_series" => {
             PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED
         }
         "too_many_series" => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-        "not_an_object" | "unknown_field" | "bad_timestamp" | "bad_metric" | "bad_value"
-        | "tags_not_object" | "tag_not_text" | "text_field" => {
+        "not_an_object" | "unknown_field" | "bad_timestamp" | "bad_metric" | "bad_series"
+        | "bad_value" | "tags_not_object" | "tag_not_text" | "text_field" => {
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE
         }
         "bad_line" => PgSqlErrorCode::ERRCODE_INVALID_TEXT_REPRESENTATION,

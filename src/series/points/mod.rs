@@ -10,6 +10,7 @@ mod interner;
 mod json;
 mod text;
 
+pub use arrays::Arrays;
 pub use check::{Checks, check_size};
 pub use interner::{Description, Interner};
 pub use text::{brief, escape_pointer, number, time_text};

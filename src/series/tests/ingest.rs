@@ -35,6 +35,52 @@ mod tests {
     }
 
     #[pg_test]
+    fn a_series_is_named_once_and_points_refer_to_it() {
+        on_both("{}", |_, store| {
+            let call = |series: &str, more: &str| {
+                format!(
+                    "SELECT * FROM lake.series_ingest('{store}',
+                         ARRAY['2026-01-01 00:00Z', '2026-01-01 00:01Z', '2026-01-01 00:02Z']::timestamptz[],
+                         metric => ARRAY['a', 'b', 'a', '', NULL], value => ARRAY[1, 2, 3], series => {series},
+                         tags => ARRAY['{{}}', '{{\"x\": \"y\"}}', '{{}}', '{{}}', '{{}}']::jsonb[]{more})"
+                )
+            };
+            // The first and the third entry are one series, and what nobody refers to is not looked at.
+            assert_eq!(all(&call("ARRAY[1, 2, 3]", "")), "(3,0,0)");
+            assert_eq!(
+                all(&format!(
+                    "SELECT metric, tags, array_agg(value ORDER BY ts) AS v FROM {store} JOIN {store}_series s USING (series_id)
+                     GROUP BY s.series_id, metric, tags ORDER BY metric"
+                )),
+                r#"(a,{},"{1,3}") (b,"{""x"": ""y""}",{2})"#
+            );
+            for (series, state, message) in [
+                ("ARRAY[1, 0, 1]", "22023", "point 2: series is 0; metric has entries from 1 to 5"),
+                ("ARRAY[1, 2, 6]", "22023", "point 3: series is 6; metric has entries from 1 to 5"),
+                ("ARRAY[-2147483648, 2, 6]", "22023", "point 1: series is -2147483648; metric"),
+                ("ARRAY[1, 2, NULL]", "22004", "point 3: series is null"),
+                ("ARRAY[1, 5, 1]", "22004", "point 2: metric is null"),
+                ("ARRAY[1, 2, 4]", "22023", "point 3: metric is empty"),
+                ("ARRAY[1, 2]", "2202E", "ts has 3 entries, series has 2"),
+                ("NULL", "2202E", "ts has 3 entries, metric has 5"),
+            ] {
+                let failed = failure(&call(series, ""));
+                assert_eq!(failed.0, state, "{series}");
+                assert!(failed.1.contains(message), "{series}: {}", failed.1);
+            }
+            // Rejects are kept as points of their own.
+            assert_eq!(all(&call("ARRAY[2, 7, 4]", ", on_error => 'reject'")), "(1,0,2)");
+            assert_eq!(
+                all(&format!(
+                    "SELECT code, payload::json->>'metric' AS m, payload::json->>'tags' AS t FROM lake.rejects
+                     WHERE store = '{store}'::regclass ORDER BY ordinal"
+                )),
+                "(bad_series,,) (bad_metric,\"\",{})"
+            );
+        });
+    }
+
+    #[pg_test]
     fn conflicts_in_the_batch_and_with_the_store() {
         on_both("{}", |_, store| {
             let points = r#"[{"ts": "2026-01-01T00:00:00Z", "metric": "m", "value": 1},

@@ -16,6 +16,7 @@ mod ingest;
 mod intervals;
 mod lines;
 mod plot;
+mod prune;
 mod queries;
 mod random;
 mod retention;
