@@ -3,6 +3,7 @@
 CREATE AGGREGATE lake.first(pg_catalog.anyelement, pg_catalog.timestamptz) (
     SFUNC = _lake.first_transition,
     STYPE = pg_catalog.internal,
+    SSPACE = 128,
     FINALFUNC = _lake.edge_final,
     FINALFUNC_EXTRA,
     COMBINEFUNC = _lake.first_combine,
@@ -14,6 +15,7 @@ CREATE AGGREGATE lake.first(pg_catalog.anyelement, pg_catalog.timestamptz) (
 CREATE AGGREGATE lake.last(pg_catalog.anyelement, pg_catalog.timestamptz) (
     SFUNC = _lake.last_transition,
     STYPE = pg_catalog.internal,
+    SSPACE = 128,
     FINALFUNC = _lake.edge_final,
     FINALFUNC_EXTRA,
     COMBINEFUNC = _lake.last_combine,
