@@ -182,3 +182,18 @@ pub unsafe fn insert_index_tuples(
         );
     }
 }
+
+/// What a query groups by, without what makes no difference, which is taken out since 16.
+///
+/// # Safety
+/// The planner is at work on it.
+pub unsafe fn group_clause(root: *mut pg_sys::PlannerInfo) -> *mut pg_sys::List {
+    // SAFETY: as the caller says.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        let clause = (*(*root).parse).groupClause;
+        #[cfg(not(feature = "pg15"))]
+        let clause = (*root).processed_groupClause;
+        clause
+    }
+}

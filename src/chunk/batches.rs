@@ -4,7 +4,7 @@
 use super::companion::{self, ROWS, Stored};
 use super::routine::heap_call;
 use super::{column, or_raise};
-use lake_codec::Column;
+use lake_codec::{Column, Kind};
 use pgrx::{PgTupleDesc, pg_sys};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ pub struct Gone;
 struct Batch {
     tid: pg_sys::ItemPointerData,
     rows: usize,
-    /// Of each column, the smallest and the largest, where they are integers and there is one.
+    /// Of each column what the companion says of its range.
     ranges: Vec<Option<(i64, i64)>>,
 }
 
@@ -63,6 +63,16 @@ impl Batches {
             Some(at) if companion::is_integer(self.stored[at].kind) => self.batches[batch].ranges
                 [at]
                 .is_some_and(|(min, max)| (min..=max).contains(&value)),
+            _ => true,
+        }
+    }
+
+    /// Whether a batch may hold a value of any length, of these bytes, in a column.
+    pub fn may_hold_bytes(&self, batch: usize, attnum: i16, bytes: &[u8]) -> bool {
+        match self.stored.iter().position(|stored| stored.attnum == attnum) {
+            // Where it has one alone, that is known by what stands for it.
+            Some(at) if self.stored[at].kind == Kind::Bytes => self.batches[batch].ranges[at]
+                .is_none_or(|(one, _)| one == companion::fingerprint(bytes)),
             _ => true,
         }
     }

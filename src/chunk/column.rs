@@ -204,19 +204,28 @@ impl Cursor {
         }
         let at = self.value;
         self.value += 1;
-        Some(match &self.column.values {
-            Values::Bool(v) => pg_sys::Datum::from(v.get(at)),
-            Values::I16(v) => pg_sys::Datum::from(v[at]),
-            Values::I32(v) => pg_sys::Datum::from(v[at]),
-            Values::I64(v) => pg_sys::Datum::from(v[at]),
-            Values::F32(v) => pg_sys::Datum::from(v[at].to_bits() as i32),
-            Values::F64(v) => pg_sys::Datum::from(v[at].to_bits() as i64),
-            Values::Bytes(v) => {
-                let bytes = v.get(at).unwrap_or_default();
-                // SAFETY: room for the bytes, after them.
-                unsafe { allocated(bytes, self.is_varlena) }
-            }
-        })
+        // SAFETY: as the caller says.
+        Some(unsafe { datum(&self.column.values, at, self.is_varlena) })
+    }
+}
+
+/// A value; what isn't passed by value is allocated in the current memory context.
+///
+/// # Safety
+/// There are so many values; those of any length are varlenas if they are said to be.
+pub unsafe fn datum(values: &Values, at: usize, is_varlena: bool) -> pg_sys::Datum {
+    match values {
+        Values::Bool(v) => pg_sys::Datum::from(v.get(at)),
+        Values::I16(v) => pg_sys::Datum::from(v[at]),
+        Values::I32(v) => pg_sys::Datum::from(v[at]),
+        Values::I64(v) => pg_sys::Datum::from(v[at]),
+        Values::F32(v) => pg_sys::Datum::from(v[at].to_bits() as i32),
+        Values::F64(v) => pg_sys::Datum::from(v[at].to_bits() as i64),
+        Values::Bytes(v) => {
+            let bytes = v.get(at).unwrap_or_default();
+            // SAFETY: room for the bytes, after them.
+            unsafe { allocated(bytes, is_varlena) }
+        }
     }
 }
 

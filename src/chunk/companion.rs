@@ -1,8 +1,9 @@
 //! The companion of a compressed chunk: one row is one batch.
 //!
 //! A batch has its number of rows, and for each column of the chunk, by its number and kind,
-//! `c3_i64` with the encoded values. Integers have `c3_min` and `c3_max` as well; so have values of any length,
-//! where a batch has the same one in all rows that aren't null: its fingerprint, twice. The table is owned by the extension's owner, nobody else may read it: what a
+//! `c3_i64` with the encoded values, and `c3_nulls`, how many rows are null. Numbers have `c3_min`, `c3_max` `c3_sum`, `c3_first` and `c3_last` as well,
+//! the sum where it is one of the type's; values of any length have the first two where a batch has the same one in all rows
+//! that aren't null: its fingerprint, twice. The table is owned by the extension's owner, nobody else may read it: what a
 //! role sees of compressed rows it sees through the chunk. It is a member of the extension, so that
 //! pg_dump leaves it out and dumps the chunk's rows.
 //!
@@ -10,12 +11,13 @@
 //! `pg_upgrade --check` refuse, and name it, where it is not certain that the batches come along.
 
 use super::column::{self, Builder};
+use super::custom::ordered;
 use crate::access;
 use crate::compat;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::spi;
-use lake_codec::{Column, Kind, Stats, Values};
+use lake_codec::{Bits, Column, Kind, Stats, Values};
 use pgrx::{PgTupleDesc, pg_sys};
 
 const SCHEMA: &str = "_lake";
@@ -28,8 +30,38 @@ pub struct Stored {
     pub kind: Kind,
     /// The companion's column with the values.
     pub data: i16,
-    /// Where the smallest and the largest are, of integers; the fingerprint of the only one, of values of any length.
+    /// Where the smallest and the largest are, of integers (`int8`) and floats (`float8`); the fingerprint of the only one, of
+    /// values of any length.
     pub range: Option<(i16, i16)>,
+    /// Where the sum is, of integers (`int8`) and floats (`float8`).
+    pub sum: Option<i16>,
+    /// Where the first and the last are, of integers (`int8`) and floats (`float8`) that aren't null.
+    pub edges: Option<(i16, i16)>,
+    /// Where it is how many rows are null.
+    pub nulls: i16,
+}
+
+impl Stored {
+    /// A statistic as a value of the column, of numbers that are passed as such.
+    pub fn value(&self, statistic: pg_sys::Datum) -> Option<pg_sys::Datum> {
+        let (integer, bits) = (statistic.value() as i64, statistic.value() as u64);
+        Some(match self.kind {
+            Kind::I16 => pg_sys::Datum::from(integer as i16),
+            Kind::I32 => pg_sys::Datum::from(integer as i32),
+            Kind::I64 | Kind::F64 => statistic,
+            Kind::F32 => pg_sys::Datum::from((f64::from_bits(bits) as f32).to_bits() as i32),
+            _ => return None,
+        })
+    }
+
+    /// An end of the range as an integer, in whose order the column's values are.
+    pub fn in_order(&self, end: pg_sys::Datum) -> i64 {
+        if is_float(self.kind) {
+            ordered(f64::from_bits(end.value() as u64))
+        } else {
+            end.value() as i64
+        }
+    }
 }
 
 /// The companion's first column.
@@ -50,12 +82,23 @@ pub fn layout(columns: &[(i16, Kind)]) -> Vec<Stored> {
             kind,
             data: take(),
             range: has_range(kind).then(|| (take(), take())),
+            sum: is_number(kind).then(&mut take),
+            edges: is_number(kind).then(|| (take(), take())),
+            nulls: take(),
         })
         .collect()
 }
 
 const fn has_range(kind: Kind) -> bool {
-    is_integer(kind) || matches!(kind, Kind::Bytes)
+    is_number(kind) || matches!(kind, Kind::Bytes)
+}
+
+const fn is_number(kind: Kind) -> bool {
+    is_integer(kind) || is_float(kind)
+}
+
+const fn is_float(kind: Kind) -> bool {
+    matches!(kind, Kind::F32 | Kind::F64)
 }
 
 pub const fn is_integer(kind: Kind) -> bool {
@@ -67,16 +110,31 @@ pub fn fingerprint(bytes: &[u8]) -> i64 {
     lake_codec::fingerprint(bytes).into()
 }
 
-/// The ends of a column's range; `None` where there are none.
-fn range(column: &Column) -> Option<(i64, i64)> {
+/// The smallest, the largest, the sum, the first and the last of a column's values, as the companion has them; `None` for what isn't
+/// known.
+fn statistics(column: &Column) -> [Option<pg_sys::Datum>; 5] {
     if let Values::Bytes(values) = &column.values {
-        let first = values.get(0)?;
-        let one = values.iter().all(|value| value == first).then(|| fingerprint(first))?;
-        return Some((one, one));
+        let one = values.get(0).filter(|first| values.iter().all(|value| value == *first));
+        let one = one.map(|one| fingerprint(one).into());
+        return [one, one, None, None, None];
     }
+    let float = |value: f64| pg_sys::Datum::from(value.to_bits() as i64);
     match column.stats() {
-        Stats::Integer(stats) => Some((stats.min, stats.max)),
-        _ => None,
+        Stats::Integer(stats) => [
+            Some(stats.min.into()),
+            Some(stats.max.into()),
+            i64::try_from(stats.sum).ok().map(Into::into),
+            Some(stats.first.into()),
+            Some(stats.last.into()),
+        ],
+        Stats::Float(stats) => [
+            Some(float(stats.min)),
+            Some(float(stats.max)),
+            stats.sum.map(float),
+            Some(float(stats.first)),
+            Some(float(stats.last)),
+        ],
+        _ => [None; 5],
     }
 }
 
@@ -89,9 +147,18 @@ pub fn create(chunk: pg_sys::Oid, layout: &[Stored]) -> Result<pg_sys::Oid> {
     for stored in layout {
         let (attnum, kind) = (stored.attnum, column::kind_name(stored.kind));
         columns += &format!(", c{attnum}_{kind} pg_catalog.bytea NOT NULL");
+        let statistic = if is_float(stored.kind) { "float8" } else { "int8" };
         if stored.range.is_some() {
-            columns += &format!(", c{attnum}_min pg_catalog.int8, c{attnum}_max pg_catalog.int8");
+            for what in ["min", "max"] {
+                columns += &format!(", c{attnum}_{what} pg_catalog.{statistic}");
+            }
         }
+        if stored.sum.is_some() {
+            for what in ["sum", "first", "last"] {
+                columns += &format!(", c{attnum}_{what} pg_catalog.{statistic}");
+            }
+        }
+        columns += &format!(", c{attnum}_nulls pg_catalog.int4 NOT NULL");
     }
     access::as_extension_owner(|| {
         let number = spi::scalar::<i64>(
@@ -220,12 +287,27 @@ pub fn stored(columns: &PgTupleDesc<'_>) -> Result<Vec<Stored>> {
         let (number, what) =
             att.name().strip_prefix('c').and_then(|n| n.split_once('_')).ok_or_else(fault)?;
         let attnum: i16 = number.parse().map_err(|_| fault())?;
-        if what == "min" {
-            let last = found.last_mut().ok_or_else(fault)?;
-            last.range = Some((att.attnum, att.attnum + 1));
-        } else if what != "max" {
-            let kind = column::kind_named(what).ok_or_else(fault)?;
-            found.push(Stored { attnum, kind, data: att.attnum, range: None });
+        let last = found.last_mut().ok_or_else(fault);
+        match what {
+            "min" => last?.range = Some((att.attnum, att.attnum + 1)),
+            "max" => {}
+            "sum" => last?.sum = Some(att.attnum),
+            "first" => last?.edges = Some((att.attnum, att.attnum + 1)),
+            "last" => {}
+            "nulls" => last?.nulls = att.attnum,
+            kind => {
+                let kind = column::kind_named(kind).ok_or_else(fault)?;
+                let data = att.attnum;
+                found.push(Stored {
+                    attnum,
+                    kind,
+                    data,
+                    range: None,
+                    sum: None,
+                    edges: None,
+                    nulls: 0,
+                });
+            }
         }
     }
     Ok(found)
@@ -241,15 +323,18 @@ pub struct Writer<'a> {
     /// The column that a batch ends with a value of, once it is large enough; and that value.
     segment: Option<i16>,
     value: Vec<u8>,
+    /// There are other values in the batch.
+    is_mixed: bool,
 }
 
 /// At most so many rows make a batch, and about so many bytes.
 pub const BATCH_ROWS: usize = 4_096;
 const BATCH_BYTES: usize = 16 << 20;
 
-/// So many rows make a batch where the segment ends: one that holds several segments is read for each of
-/// them, many small ones take space.
-const SEGMENT_ROWS: usize = 1_024;
+/// So many rows make a batch where the segment ends, of one segment alone and of several: what holds several is read for each
+/// of them, many small ones take space.
+const SEGMENT_ROWS: usize = 256;
+const SEGMENTS_ROWS: usize = 1_024;
 
 impl<'a> Writer<'a> {
     /// # Safety
@@ -260,7 +345,8 @@ impl<'a> Writer<'a> {
         segment: Option<i16>,
     ) -> Self {
         let columns = builders(layout);
-        Self { companion, layout, columns, rows: 0, written: 0, segment, value: vec![] }
+        let value = vec![];
+        Self { companion, layout, columns, rows: 0, written: 0, segment, value, is_mixed: false }
     }
 
     /// # Safety
@@ -274,9 +360,11 @@ impl<'a> Writer<'a> {
                 let is_null = *(*slot).tts_isnull.add(at);
                 let value = column::bytes_of(*(*slot).tts_values.add(at), is_null, att);
                 if value != self.value {
-                    if self.rows >= SEGMENT_ROWS {
+                    let least = if self.is_mixed { SEGMENTS_ROWS } else { SEGMENT_ROWS };
+                    if self.rows >= least {
                         self.flush()?;
                     }
+                    self.is_mixed = self.rows > 0;
                     self.value = value;
                 }
             }
@@ -301,6 +389,7 @@ impl<'a> Writer<'a> {
         }
         let columns = std::mem::replace(&mut self.columns, builders(self.layout));
         let rows = std::mem::take(&mut self.rows);
+        self.is_mixed = false;
         // SAFETY: opened by whoever made this.
         let width = unsafe { (*(*self.companion).rd_att).natts }.unsigned_abs() as usize;
         let mut values = vec![None; width];
@@ -317,10 +406,20 @@ impl<'a> Writer<'a> {
             let datum = unsafe { column::allocated(&bytes, true) };
             allocated.push(datum);
             set(stored.data, Some(datum));
-            if let (Some((min, max)), Some(ends)) = (stored.range, range(&column)) {
-                set(min, Some(ends.0.into()));
-                set(max, Some(ends.1.into()));
+            let [smallest, largest, total, first, last] = statistics(&column);
+            if let Some((min, max)) = stored.range {
+                set(min, smallest);
+                set(max, largest);
             }
+            if let Some(sum) = stored.sum {
+                set(sum, total);
+            }
+            if let Some(edges) = stored.edges {
+                set(edges.0, first);
+                set(edges.1, last);
+            }
+            let nulls = column.nulls.as_ref().map_or(0, Bits::count_ones);
+            set(stored.nulls, i32::try_from(nulls).ok().map(Into::into));
         }
         let mut nulls: Vec<bool> = values.iter().map(Option::is_none).collect();
         let mut values: Vec<pg_sys::Datum> =

@@ -80,9 +80,9 @@ enum Value {
 /// The batch that holds the key.
 unsafe fn repeated(key: &Key, batches: &Batches) -> Option<pg_sys::ItemPointerData> {
     let holds = |batch: usize| {
-        let lies_in = |probe: &Probe| match probe.value {
-            Value::Integer(value) => batches.may_hold(batch, probe.attnum, value),
-            Value::Bytes(_) => true,
+        let lies_in = |probe: &Probe| match &probe.value {
+            Value::Integer(value) => batches.may_hold(batch, probe.attnum, *value),
+            Value::Bytes(value) => batches.may_hold_bytes(batch, probe.attnum, value),
         };
         if !key.probes.iter().all(lies_in) {
             return false;

@@ -7,12 +7,15 @@
 //! go of its batches, in the same transaction and undone with it.
 //!
 //! - [`routine`] — the access method: heap's own callbacks, but for those that must know of batches.
-//! - [`scan`] — plain scans: the rows of the heap, then those of the batches, under one snapshot.
+//! - [`scan`] — plain scans: the rows of the heap, then those of the batches, under one snapshot; [`rows`] — the rows
+//!   of batches; [`reader`] — the batches themselves, their statistics and columns.
 //! - [`writes`] — what may be written beside batches, and what is refused; [`keys`] — whether a new row
 //!   repeats a key of theirs; [`batches`] — single columns of single batches, for that.
 //! - [`thaw`] — what is changed or locked moves into the heap, batch by batch; [`address`] — the `ctid` of
 //!   compressed rows.
 //! - [`custom`] — a scan for queries, which reads no more columns and batches than they need.
+//! - [`aggregate`] — aggregates from batches, without rows.
+//! - For both: [`block`] — columns of some rows, [`select`] — those that conditions leave, [`evaluate`] — expressions of single rows.
 //! - [`planner`] — no plan goes by an index while there are batches.
 //! - [`link`] — from the chunk to its batches; [`companion`] — the table of batches.
 //! - [`mod@column`] — datums to columns of [`lake_codec`] and back.
@@ -20,15 +23,21 @@
 //! What can't be answered rightly is an error with a hint; nothing is left out in silence.
 
 mod address;
+mod aggregate;
 mod batches;
+mod block;
 pub mod column;
 pub mod companion;
 mod custom;
+mod evaluate;
 mod keys;
 pub mod link;
 mod planner;
+mod reader;
 pub mod routine;
+mod rows;
 mod scan;
+mod select;
 mod thaw;
 mod writes;
 
@@ -36,17 +45,18 @@ use crate::error::Error;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, pg_sys};
 
-pub use scan::Rows;
+pub use rows::Rows;
 
 /// Whether a row that a scan has returned is compressed, by its `ctid`.
 pub fn is_compressed(tid: pg_sys::ItemPointerData) -> bool {
-    address::Address::read(tid).is_some() || tid.ip_posid == scan::NOWHERE.ip_posid
+    address::Address::read(tid).is_some() || tid.ip_posid == rows::NOWHERE.ip_posid
 }
 
 /// Called once, while the library is loaded: by preloading, or by the first look at such a table.
 pub fn install() {
     planner::install();
     custom::install();
+    aggregate::install();
 }
 
 /// Raises an error from a callback, which has nobody to return it to.

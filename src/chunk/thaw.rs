@@ -10,7 +10,7 @@
 use super::address::{Address, parts};
 use super::companion;
 use super::routine::heap_call;
-use super::scan::{self, NOWHERE};
+use super::rows::{self, NOWHERE};
 use super::{link, name, or_raise, raise, refuse};
 use crate::compat;
 use crate::error::Error;
@@ -222,13 +222,13 @@ unsafe fn each_row(
         let any = &raw mut pg_sys::SnapshotAnyData;
         let found = heap_call!(tuple_fetch_row_version(companion, &raw mut tid, any, slot));
         if found {
-            let memory = scan::row_memory();
-            let (rows, mut cursors) = or_raise(scan::decode(slot, &stored, None));
+            let memory = rows::row_memory();
+            let (rows, mut cursors) = or_raise(rows::decode(slot, &stored));
             for at in 0..rows {
                 pgrx::check_for_interrupts!();
                 pg_sys::MemoryContextReset(memory);
                 let before = pg_sys::MemoryContextSwitchTo(memory);
-                let tuple = scan::form(&stored, &mut cursors, (*rel).rd_att);
+                let tuple = rows::form(&stored, &mut cursors, (*rel).rd_att);
                 pg_sys::MemoryContextSwitchTo(before);
                 f(at, tuple);
             }

@@ -15,7 +15,7 @@
 //! - [`zone`] — `lake.bucket`; [`prune`] — what conditions on it say of the time; [`mod@gapfill`] — `lake.gapfill` and the window functions beside it; [`aggregates`] — `lake.first`, `lake.rate`, `lake.percentile_sketch` and others.
 
 mod adopt;
-mod aggregates;
+pub mod aggregates;
 mod api;
 mod backend;
 pub mod compression;

@@ -21,35 +21,59 @@ const LEAST_ZSTD: usize = 64;
 /// zstd's own default; higher ones take several times as long for some percent.
 const LEVEL: i32 = 3;
 
-/// Values of any length, in one piece of memory.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Values of any length, in one piece of memory; one that is repeated is there once.
+#[derive(Debug, Clone, Default)]
 pub struct Bytes {
     /// Where each value ends.
     ends: Vec<u32>,
     data: Vec<u8>,
+    /// How many times the only value comes; 0 where each is there by itself.
+    repeats: usize,
 }
 
 impl Bytes {
+    /// The same value so many times.
+    pub fn repeat(value: &[u8], repeats: usize) -> Self {
+        let mut out = Self::default();
+        if repeats > 0 {
+            out.push(value);
+            out.repeats = repeats;
+        }
+        out
+    }
+
     pub fn len(&self) -> usize {
-        self.ends.len()
+        if self.repeats > 0 { self.repeats } else { self.ends.len() }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len() == 0
     }
 
-    /// All of them, one after the other.
-    pub fn data(&self) -> &[u8] {
-        &self.data
+    /// How many bytes the values have.
+    pub fn size(&self) -> usize {
+        self.data.len().saturating_mul(self.repeats.max(1))
+    }
+
+    /// The value, where it is known without a look at each that all are the same.
+    pub fn repeated(&self) -> Option<&[u8]> {
+        (self.repeats > 0).then_some(&self.data)
     }
 
     pub fn get(&self, index: usize) -> Option<&[u8]> {
+        if self.repeats > 0 {
+            return (index < self.repeats).then_some(&self.data);
+        }
         let end = *self.ends.get(index)? as usize;
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
         self.data.get(start..end)
     }
 
     pub fn push(&mut self, value: &[u8]) {
+        if self.repeats > 0 {
+            let repeated = std::mem::take(self);
+            repeated.iter().for_each(|value| self.push(value));
+        }
         self.data.extend_from_slice(value);
         // More than a u32 holds is refused by `encode`, as it is more than MAX_BYTES.
         self.ends.push(u32::try_from(self.data.len()).unwrap_or(u32::MAX));
@@ -71,9 +95,17 @@ impl Bytes {
             end = end.checked_add(*length)?;
             ends.push(end);
         }
-        (end as usize == data.len()).then_some(Self { ends, data })
+        (end as usize == data.len()).then_some(Self { ends, data, repeats: 0 })
     }
 }
+
+impl PartialEq for Bytes {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Bytes {}
 
 impl<'a> FromIterator<&'a [u8]> for Bytes {
     fn from_iter<I: IntoIterator<Item = &'a [u8]>>(values: I) -> Self {
@@ -155,7 +187,11 @@ pub fn read(from: &mut Reader<'_>, codec: u8, length: usize) -> Result<Bytes, Co
     if total > MAX_BYTES {
         return Err(Corrupt::Value("more bytes than a column may have"));
     }
-    let mut out = Bytes { ends: Vec::with_capacity(length), data: Vec::with_capacity(total) };
+    if let (1, Some(one)) = (different.len(), different.get(0)) {
+        return Ok(Bytes::repeat(one, length));
+    }
+    let (ends, data) = (Vec::with_capacity(length), Vec::with_capacity(total));
+    let mut out = Bytes { ends, data, repeats: 0 };
     codes.iter().filter_map(|code| different.get(*code as usize)).for_each(|value| out.push(value));
     Ok(out)
 }

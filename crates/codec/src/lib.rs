@@ -126,9 +126,9 @@ pub fn encode(column: &Column) -> Result<Vec<u8>, Refused> {
         return Err(Refused::Nulls { rows, nulls, values: column.values.len() });
     }
     if let Values::Bytes(bytes) = &column.values
-        && bytes.data().len() > MAX_BYTES
+        && bytes.size() > MAX_BYTES
     {
-        return Err(Refused::Bytes(bytes.data().len()));
+        return Err(Refused::Bytes(bytes.size()));
     }
     let mut out = vec![0, VERSION, 0, 0, 0, 0];
     wire::number(&mut out, rows as u64);

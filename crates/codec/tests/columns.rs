@@ -126,6 +126,26 @@ fn regular_columns_take_next_to_nothing() {
 }
 
 #[test]
+fn a_value_that_is_repeated_is_there_once() {
+    let column = Column::full(Values::Bytes((0..500).map(|_| &b"host_7"[..]).collect()));
+    let decoded = decode(&encode(&column).unwrap(), Kind::Bytes, 500).unwrap();
+    assert_eq!(decoded, column);
+    let Values::Bytes(mut bytes) = decoded.values else { panic!("another kind") };
+    assert_eq!((bytes.repeated(), bytes.len(), bytes.size()), (Some(&b"host_7"[..]), 500, 3_000));
+    assert_eq!((bytes.get(499), bytes.get(500)), (Some(&b"host_7"[..]), None));
+    let again = encode(&Column::full(Values::Bytes(bytes.clone()))).unwrap();
+    assert_eq!(again, encode(&column).unwrap());
+    bytes.push(b"host_8");
+    assert_eq!((bytes.repeated(), bytes.len()), (None, 501));
+    assert_eq!((bytes.get(0), bytes.get(500)), (Some(&b"host_7"[..]), Some(&b"host_8"[..])));
+    assert_eq!(Bytes::repeat(b"", 0), Bytes::default());
+    for repeats in 0..3 {
+        let column = Column::full(Values::Bytes(Bytes::repeat(b"x", repeats)));
+        assert_eq!(decode(&encode(&column).unwrap(), Kind::Bytes, repeats).unwrap(), column);
+    }
+}
+
+#[test]
 fn what_can_t_be_a_column_is_refused() {
     let many = Column::full(Values::Bool((0..=lake_codec::MAX_ROWS).map(|_| true).collect()));
     assert_eq!(encode(&many), Err(Refused::Rows(lake_codec::MAX_ROWS + 1)));

@@ -1,8 +1,11 @@
 //! Runs the scan: opens a plain one, narrows it to what the plan wants, and hands its rows on.
 
 use super::NAME;
-use super::ranges::{self, Condition};
+use super::cells::Cells;
+use crate::chunk::block::Block;
+use crate::chunk::routine::heap_call;
 use crate::chunk::scan;
+use crate::chunk::select::Telling;
 use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
 use std::ptr;
 
@@ -49,9 +52,12 @@ struct State {
 struct Ours {
     /// Of the columns that the plan reads, in order.
     wanted: Vec<i16>,
-    conditions: Vec<Condition>,
+    telling: Telling,
     /// The conditions have been given values since the scan began anew.
     is_narrowed: bool,
+    heap_is_done: bool,
+    /// Of the present batch.
+    cells: Cells,
 }
 
 #[pg_guard]
@@ -80,9 +86,9 @@ unsafe extern "C-unwind" fn begin(
         pg_sys::pull_varattnos((*plan).targetlist.cast(), rti, &raw mut attnums);
         pg_sys::pull_varattnos((*plan).qual.cast(), rti, &raw mut attnums);
         let wanted = members(attnums).into_iter().filter(|attnum| *attnum > 0).collect();
-        let mut conditions = ranges::all((*plan).qual, rti);
-        conditions.iter_mut().for_each(|condition| condition.begin(&raw mut (*node).ss.ps));
-        let ours = Ours { wanted, conditions, is_narrowed: false };
+        let (telling, _) = Telling::begin((*plan).qual, rti, &raw mut (*node).ss.ps);
+        let cells = Cells::default();
+        let ours = Ours { wanted, telling, is_narrowed: false, heap_is_done: false, cells };
         (*state).ours = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(ours);
     }
 }
@@ -139,14 +145,97 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
             pg_sys::MemoryContextSwitchTo(before);
         }
         if !ours.is_narrowed {
-            let ranges = ours.conditions.iter();
-            let ranges = ranges.map(|c| (c.attnum, c.wanted(&raw mut (*node).ps))).collect();
-            scan::narrow((*state).scan, &ours.wanted, ranges);
+            let ranges = ours.telling.refresh(&raw mut (*node).ps);
+            scan::with_batches((*state).scan, |reader| reader.ranges = ranges);
             ours.is_narrowed = true;
         }
         let slot = (*node).ss_ScanTupleSlot;
-        scan::next_values((*state).scan, (*state).slot, &ours.wanted, slot);
+        clear(slot);
+        if ours.fill((*state).scan, (*state).slot, slot) {
+            // As `ExecStoreVirtualTuple` does.
+            (*slot).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
+            (*slot).tts_nvalid = (*(*slot).tts_tupleDescriptor).natts as i16;
+            (*slot).tts_tableOid = (*(*node).ss_currentRelation).rd_id;
+        }
         slot
+    }
+}
+
+/// Empties a virtual slot. Calls Postgres only where there is memory to be freed: for every row, calls take as long as all else.
+unsafe fn clear(slot: *mut pg_sys::TupleTableSlot) {
+    // SAFETY: a slot; what is set is what Postgres sets.
+    unsafe {
+        if u32::from((*slot).tts_flags) & pg_sys::TTS_FLAG_SHOULDFREE != 0 {
+            pg_sys::ExecClearTuple(slot);
+        } else {
+            (*slot).tts_flags |= pg_sys::TTS_FLAG_EMPTY as u16;
+            (*slot).tts_nvalid = 0;
+        }
+    }
+}
+
+impl Ours {
+    /// Puts the next row into a virtual slot; false at the end. Values last until the next call.
+    unsafe fn fill(
+        &mut self,
+        scan: pg_sys::TableScanDesc,
+        from_heap: *mut pg_sys::TupleTableSlot,
+        slot: *mut pg_sys::TupleTableSlot,
+    ) -> bool {
+        // SAFETY: the scan was begun; the slots are of its relation's columns.
+        unsafe {
+            if !self.heap_is_done {
+                let forward = pg_sys::ScanDirection::ForwardScanDirection;
+                if heap_call!(scan_getnextslot(scan, forward, from_heap)) {
+                    copy(from_heap, &self.wanted, slot);
+                    return true;
+                }
+                self.heap_is_done = true;
+                // Columns that nobody wants aren't set any more.
+                all_null(slot);
+            }
+            while !self.cells.next(slot) {
+                let columns_of = (*slot).tts_tupleDescriptor;
+                let next = scan::with_batches(scan, |reader| {
+                    reader.advance().then(|| {
+                        let mut block = Block::of_batch(reader, columns_of);
+                        self.telling.apply(&mut block);
+                        if block.rows() == 0 {
+                            Cells::default()
+                        } else {
+                            Cells::new(&mut block, &self.wanted, columns_of)
+                        }
+                    })
+                });
+                let Some(cells) = next.flatten() else { return false };
+                self.cells = cells;
+            }
+            true
+        }
+    }
+}
+
+unsafe fn all_null(slot: *mut pg_sys::TupleTableSlot) {
+    // SAFETY: a virtual slot has room for all of its columns.
+    unsafe {
+        let count = (*(*slot).tts_tupleDescriptor).natts.unsigned_abs() as usize;
+        std::slice::from_raw_parts_mut((*slot).tts_isnull, count).fill(true);
+    }
+}
+
+/// The wanted columns of a row of the heap, whose page stays pinned until the next.
+unsafe fn copy(from: *mut pg_sys::TupleTableSlot, wanted: &[i16], to: *mut pg_sys::TupleTableSlot) {
+    // SAFETY: slots of the same columns, the second a virtual one.
+    unsafe {
+        all_null(to);
+        if let Some(last) = wanted.last() {
+            pg_sys::slot_getsomeattrs_int(from, i32::from(*last));
+        }
+        for attnum in wanted {
+            let at = usize::from(attnum.unsigned_abs()) - 1;
+            *(*to).tts_values.add(at) = *(*from).tts_values.add(at);
+            *(*to).tts_isnull.add(at) = *(*from).tts_isnull.add(at);
+        }
     }
 }
 
@@ -159,7 +248,9 @@ unsafe extern "C-unwind" fn rescan(node: *mut pg_sys::CustomScanState) {
             pg_sys::ExecClearTuple((*node).ss.ss_ScanTupleSlot);
             pg_sys::table_rescan((*state).scan, ptr::null_mut());
         }
-        (*(*state).ours).is_narrowed = false;
+        let ours = &mut *(*state).ours;
+        (ours.is_narrowed, ours.heap_is_done) = (false, false);
+        ours.cells = Cells::default();
         pg_sys::ExecScanReScan(&raw mut (*node).ss);
     }
 }
@@ -190,10 +281,18 @@ unsafe extern "C-unwind" fn explain(
         if !(*to).analyze || (*state).scan.is_null() {
             return;
         }
-        let counts = scan::counts((*state).scan);
-        for (label, count) in [(c"Batches Read", counts.read), (c"Batches Skipped", counts.skipped)]
-        {
-            pg_sys::ExplainPropertyInteger(label.as_ptr(), ptr::null(), count, to);
-        }
+        explain_counts((*state).scan, to);
+    }
+}
+
+/// Shows how many batches a scan has read, and how many it has left out.
+///
+/// # Safety
+/// The scan was begun.
+pub unsafe fn explain_counts(scan: pg_sys::TableScanDesc, to: *mut pg_sys::ExplainState) {
+    let counts = scan::counts(scan);
+    for (label, count) in [(c"Batches Read", counts.read), (c"Batches Skipped", counts.skipped)] {
+        // SAFETY: labels are constants.
+        unsafe { pg_sys::ExplainPropertyInteger(label.as_ptr(), ptr::null(), count, to) }
     }
 }

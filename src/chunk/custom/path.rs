@@ -1,6 +1,6 @@
 //! Offers the scan to the planner, in the place of the plain scan of a chunk with batches.
 
-use super::{NAME, exec, ranges};
+use super::{NAME, exec, ranges, target};
 use crate::chunk::{link, routine};
 use pgrx::{PgList, pg_guard, pg_sys};
 use std::ptr;
@@ -40,11 +40,15 @@ unsafe extern "C-unwind" fn on_paths(
         if (*rte).rtekind == pg_sys::RTEKind::RTE_RELATION
             && (*rte).relkind == pg_sys::RELKIND_RELATION as std::ffi::c_char
             && (*rte).tablesample.is_null()
-            && !is_written_or_locked(root, rti)
             && has_batches((*rte).relid)
-            && reads_columns_alone(rel, rti)
         {
-            replace(rel);
+            if is_written_or_locked(root, rti) {
+                target::wrap(rel);
+            } else if reads_columns_alone(rel, rti)
+                && let Some(custom) = replace(rel)
+            {
+                sort(root, rel, custom);
+            }
         }
     }
 }
@@ -57,6 +61,25 @@ unsafe fn has_batches(table: pg_sys::Oid) -> bool {
             routine::is_ours(rel) && link::now(rel).is_some_and(|link| link.batches.is_some());
         pg_sys::relation_close(rel, pg_sys::NoLock as pg_sys::LOCKMODE);
         found
+    }
+}
+
+/// Whether a relation is read by our scan.
+///
+/// # Safety
+/// As the planner has it, once its paths are made.
+pub unsafe fn has_our_scan(rel: *mut pg_sys::RelOptInfo) -> bool {
+    // SAFETY: as the caller says; other paths of that kind have other methods.
+    unsafe {
+        PgList::<pg_sys::Path>::from_pg((*rel).pathlist).iter_ptr().any(|path| {
+            let mut path = path;
+            // What computes the columns that are wanted may lie above it.
+            if (*path).type_ == pg_sys::NodeTag::T_ProjectionPath {
+                path = (*path.cast::<pg_sys::ProjectionPath>()).subpath;
+            }
+            (*path).type_ == pg_sys::NodeTag::T_CustomPath
+                && ptr::eq((*path.cast::<pg_sys::CustomPath>()).methods, &raw const PATH.0)
+        })
     }
 }
 
@@ -88,13 +111,37 @@ unsafe fn reads_columns_alone(rel: *mut pg_sys::RelOptInfo, rti: pg_sys::Index) 
     }
 }
 
+/// Where few rows are wanted in an order that partitions may be in, chunk by chunk is faster than all of them: that is tried where a
+/// chunk can be had in this order.
+unsafe fn sort(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    custom: *mut pg_sys::Path,
+) {
+    // SAFETY: as the planner has them.
+    unsafe {
+        let wanted = (*root).query_pathkeys;
+        let keys = PgList::<pg_sys::PathKey>::from_pg(wanted);
+        if (*root).limit_tuples > 0.0
+            && !keys.is_empty()
+            && keys
+                .iter_ptr()
+                .all(|key| pg_sys::relation_can_be_sorted_early(root, rel, (*key).pk_eclass, false))
+        {
+            let limit = (*root).limit_tuples;
+            let sorted = pg_sys::create_sort_path(root, rel, custom, wanted, limit);
+            pg_sys::add_path(rel, sorted.cast());
+        }
+    }
+}
+
 /// Takes the plain scan's place, at less than its cost.
-unsafe fn replace(rel: *mut pg_sys::RelOptInfo) {
+unsafe fn replace(rel: *mut pg_sys::RelOptInfo) -> Option<*mut pg_sys::Path> {
     // SAFETY: paths of the relation, which live as long as its planning.
     unsafe {
         let paths = PgList::<pg_sys::Path>::from_pg((*rel).pathlist);
         let plain = paths.iter_ptr().find(|path| (**path).pathtype == pg_sys::NodeTag::T_SeqScan);
-        let Some(plain) = plain else { return };
+        let plain = plain?;
         let custom = pg_sys::palloc0(size_of::<pg_sys::CustomPath>()).cast::<pg_sys::CustomPath>();
         // All that is common: target, parameters, rows, whether it may run in a worker.
         (*custom).path = *plain;
@@ -114,6 +161,7 @@ unsafe fn replace(rel: *mut pg_sys::RelOptInfo) {
         (*custom).path.total_cost = startup + (total - startup) * part / 2.0;
         (*rel).pathlist = pg_sys::list_delete_ptr((*rel).pathlist, plain.cast());
         pg_sys::add_path(rel, custom.cast());
+        Some(custom.cast())
     }
 }
 

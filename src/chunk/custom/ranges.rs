@@ -1,17 +1,29 @@
 //! What a query's conditions say of the batches that can hold a row for it.
 //!
 //! Only of columns whose values a batch has the smallest and the largest of, in the order that the condition means: Postgres' own
-//! integers, dates, times and timestamps, by their own operators. Of texts, equality tells where a batch has one text alone.
+//! integers, floats, dates, times and timestamps, by their own operators. Of texts, equality tells where a batch has one text alone.
 //! Anything else says nothing.
 
 use crate::chunk::companion;
 use pgrx::{PgList, pg_sys};
 
-/// Operator families of B-trees, as `pg_opfamily` has them: of integers, dates and timestamps, times, texts.
+/// Operator families of B-trees, as `pg_opfamily` has them: of integers, dates and timestamps, times, floats, texts.
 const INTEGERS: u32 = 1976;
 const DATETIMES: u32 = 434;
 const TIMES: u32 = 1996;
+const FLOATS: u32 = 1970;
 const TEXTS: u32 = 1994;
+
+/// A float as an integer, in the order of Postgres: NaN equals itself and is more than all else, both zeros are equal. Floats that
+/// follow each other are integers that do, but for these.
+pub fn ordered(value: f64) -> i64 {
+    if value.is_nan() {
+        return i64::MAX;
+    }
+    // Adding zero makes a positive one of a negative one.
+    let bits = (value + 0.0).to_bits() as i64;
+    if bits < 0 { bits ^ i64::MAX } else { bits }
+}
 
 /// A condition that can tell: a column, an operator's strategy, and what it is compared with.
 #[derive(Clone, Copy)]
@@ -27,6 +39,7 @@ pub struct Condition {
 }
 
 /// Values that a column must have one of for its row to be returned.
+#[derive(Clone)]
 pub enum Wanted {
     Range {
         min: i64,
@@ -50,6 +63,14 @@ impl Wanted {
             Wanted::Nothing => false,
         }
     }
+
+    /// Whether all that may lie between these are among them.
+    pub fn holds(&self, smallest: i64, largest: i64) -> bool {
+        match self {
+            Wanted::Range { min, max } => *min <= smallest && largest <= *max,
+            _ => smallest == largest && self.meets(smallest, largest),
+        }
+    }
 }
 
 /// Whether one of a relation's conditions, as the planner has them, can tell.
@@ -64,19 +85,11 @@ pub unsafe fn any(conditions: *mut pg_sys::List, rti: pg_sys::Index) -> bool {
     }
 }
 
-/// Those of a plan that can tell.
+/// What an expression says, where it can tell.
 ///
 /// # Safety
-/// A list of expressions.
-pub unsafe fn all(conditions: *mut pg_sys::List, rti: pg_sys::Index) -> Vec<Condition> {
-    // SAFETY: as the caller says.
-    unsafe {
-        let conditions = PgList::<pg_sys::Expr>::from_pg(conditions);
-        conditions.iter_ptr().filter_map(|condition| of(condition, rti)).collect()
-    }
-}
-
-unsafe fn of(condition: *mut pg_sys::Expr, rti: pg_sys::Index) -> Option<Condition> {
+/// One of a relation's conditions.
+pub unsafe fn of(condition: *mut pg_sys::Expr, rti: pg_sys::Index) -> Option<Condition> {
     // SAFETY: an expression of the type that its tag says.
     unsafe {
         let (operator, arguments, collation, is_any) = match (*condition).type_ {
@@ -147,6 +160,9 @@ fn family(of: pg_sys::Oid) -> Option<(u32, &'static [pg_sys::Oid])> {
         pg_sys::INT2OID | pg_sys::INT4OID | pg_sys::INT8OID => {
             Some((INTEGERS, &[pg_sys::INT2OID, pg_sys::INT4OID, pg_sys::INT8OID]))
         }
+        pg_sys::FLOAT4OID | pg_sys::FLOAT8OID => {
+            Some((FLOATS, &[pg_sys::FLOAT4OID, pg_sys::FLOAT8OID]))
+        }
         pg_sys::DATEOID => Some((DATETIMES, &[pg_sys::DATEOID])),
         pg_sys::TIMESTAMPOID => Some((DATETIMES, &[pg_sys::TIMESTAMPOID])),
         pg_sys::TIMESTAMPTZOID => Some((DATETIMES, &[pg_sys::TIMESTAMPTZOID])),
@@ -159,6 +175,12 @@ fn family(of: pg_sys::Oid) -> Option<(u32, &'static [pg_sys::Oid])> {
 }
 
 impl Condition {
+    /// Whether it holds for those values that it [wants](Condition::wanted), and for no others: texts are told by what stands
+    /// for them, which others may share.
+    pub fn is_exact(&self) -> bool {
+        !matches!(self.kind, pg_sys::TEXTOID | pg_sys::VARCHAROID)
+    }
+
     /// Makes ready what it is compared with.
     ///
     /// # Safety
@@ -250,6 +272,8 @@ impl Condition {
                 let plain = pg_sys::pg_detoast_datum_packed(value.cast_mut_ptr());
                 companion::fingerprint(pgrx::varlena_to_byte_slice(plain))
             },
+            pg_sys::FLOAT4OID => ordered(f32::from_bits(raw as u32).into()),
+            pg_sys::FLOAT8OID => ordered(f64::from_bits(raw as u64)),
             pg_sys::INT2OID => i64::from(raw as i16),
             pg_sys::INT4OID | pg_sys::DATEOID => i64::from(raw as i32),
             _ => raw as i64,

@@ -220,18 +220,21 @@ pub fn edge_final(
 pub fn edge_serialize(state: Internal) -> Vec<u8> {
     // SAFETY: a state of this file.
     let Some(edge) = (unsafe { state.get::<Edge>() }) else { return Vec::new() };
+    let value = (!edge.is_null).then(|| match edge.kind.by_value {
+        true => edge.value.value().to_ne_bytes().to_vec(),
+        // SAFETY: a value of this type, flattened when it was copied.
+        false => unsafe { edge.kind.bytes(edge.value) }.to_vec(),
+    });
+    packed(edge.kind.oid, edge.ts, value.as_deref())
+}
+
+/// The bytes of a state: the value as it is in memory, eight bytes of what is passed by value.
+pub fn packed(kind: pg_sys::Oid, ts: i64, value: Option<&[u8]>) -> Vec<u8> {
     let mut out = Vec::with_capacity(32);
-    out.extend_from_slice(&edge.kind.oid.to_u32().to_ne_bytes());
-    out.extend_from_slice(&edge.ts.to_ne_bytes());
-    out.push(u8::from(edge.is_null));
-    if !edge.is_null {
-        if edge.kind.by_value {
-            out.extend_from_slice(&edge.value.value().to_ne_bytes());
-        } else {
-            // SAFETY: a value of this type, flattened when it was copied.
-            out.extend_from_slice(unsafe { edge.kind.bytes(edge.value) });
-        }
-    }
+    out.extend_from_slice(&kind.to_u32().to_ne_bytes());
+    out.extend_from_slice(&ts.to_ne_bytes());
+    out.push(u8::from(value.is_none()));
+    out.extend_from_slice(value.unwrap_or_default());
     out
 }
 

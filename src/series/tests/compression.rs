@@ -175,6 +175,34 @@ mod tests {
             same(&format!("seed {seed}, step {step}, action {action}"));
             both(&format!("SELECT 1 FROM TABLE_ WHERE host = 3 AND {range}"));
             both("SELECT max(ts) FROM TABLE_ GROUP BY host");
+            let group = dice.pick(&[
+                "'all'::text",
+                "host",
+                "ts",
+                "host % 2",
+                "date_trunc('day', ts)",
+                "host, date_bin('5 hours', ts, '2020-01-01Z')",
+                "lake.bucket('1 week', ts), host",
+            ]);
+            let condition = dice.pick(&[
+                "true",
+                "host = 3",
+                "host > 2",
+                "host + 0 < 3",
+                "host IS NULL",
+                &range,
+            ]);
+            let groups = |table: &str| {
+                all(&format!(
+                    "SELECT q::text FROM (SELECT {group}, count(*), sum(host), avg(host), min(ts), max(host), lake.last(ts, ts) \
+                     FROM {table} WHERE {condition} GROUP BY {group}) q ORDER BY q::text COLLATE \"C\""
+                ))
+            };
+            assert_eq!(
+                groups("stored"),
+                groups("twin"),
+                "seed {seed}, step {step}: {group}, {condition}"
+            );
         }
         run("DROP TABLE stored; DROP TABLE twin");
         assert_eq!(
