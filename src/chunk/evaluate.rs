@@ -16,11 +16,14 @@ pub struct Evaluator {
 
 impl Evaluator {
     /// # Safety
-    /// The node is being begun; the columns are the chunk's.
-    pub unsafe fn new(node: *mut pg_sys::PlanState, columns: pg_sys::TupleDesc) -> Self {
+    /// The node is being begun; the chunk is open as long as it is there.
+    pub unsafe fn new(node: *mut pg_sys::PlanState, chunk: pg_sys::Relation) -> Self {
         // SAFETY: as the caller says.
         unsafe {
-            let slot = pg_sys::MakeSingleTupleTableSlot(columns, &raw const pg_sys::TTSOpsVirtual);
+            let virtually = &raw const pg_sys::TTSOpsVirtual;
+            let slot = pg_sys::MakeSingleTupleTableSlot((*chunk).rd_att, virtually);
+            // The one system column that rows of batches have.
+            (*slot).tts_tableOid = (*chunk).rd_id;
             Self { slot, context: (*node).ps_ExprContext }
         }
     }
@@ -32,7 +35,6 @@ impl Evaluator {
     pub unsafe fn fill(&self, block: &Block, columns: &[i16], row: usize) {
         // SAFETY: as the caller says; a virtual slot has room for all of its columns.
         unsafe {
-            pg_sys::MemoryContextReset((*self.context).ecxt_per_tuple_memory);
             self.set(columns, |attnum| {
                 let kind = compat::attribute(
                     (*self.slot).tts_tupleDescriptor,
@@ -51,6 +53,7 @@ impl Evaluator {
         // SAFETY: as `fill`.
         unsafe {
             let slot = self.slot;
+            pg_sys::MemoryContextReset((*self.context).ecxt_per_tuple_memory);
             pg_sys::ExecClearTuple(slot);
             let before = pg_sys::MemoryContextSwitchTo((*self.context).ecxt_per_tuple_memory);
             for attnum in columns {
@@ -91,7 +94,7 @@ impl Evaluator {
     }
 }
 
-/// The chunk's columns in an expression, in order.
+/// The chunk's columns in an expression, in order; not those of the system.
 ///
 /// # Safety
 /// An expression of a plan of ours, in which it is relation 1.
@@ -100,5 +103,7 @@ pub unsafe fn columns_of(expression: *mut pg_sys::Node) -> Vec<i16> {
     // SAFETY: as the caller says.
     unsafe { pg_sys::pull_varattnos(expression, CHUNK, &raw mut attnums) };
     // SAFETY: made just now.
-    unsafe { members(attnums) }
+    let mut columns = unsafe { members(attnums) };
+    columns.retain(|attnum| *attnum > 0);
+    columns
 }

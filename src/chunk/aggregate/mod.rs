@@ -7,19 +7,23 @@
 //! A batch whose statistics answer everything isn't decoded at all. Of others only the columns are that are asked for, and
 //! values are added up by runs of rows of the same group, which in a batch that is sorted by series and time are long ones.
 //!
-//! - [`path`] — offers it to the planner, where every part of the query is one that it knows; [`plan`] — what the plan holds.
-//! - [`exec`] — runs it. Each [`block`](super::block) of rows, a batch or some rows of the heap, is narrowed by the conditions
-//!   ([`select`](super::select)), cut into [`runs`] of one group, and each run added to the group's [`state`].
+//! - [`path`] — offers it to the planner, where every part of the query is one that it knows; [`halves`] — what the two halves of
+//!   an aggregation return and cost; [`plan`] — what the plan holds.
+//! - [`exec`] — what the executor calls; [`work`] — what is done. Each [`block`](super::block) of rows, a batch or some rows of the heap, is narrowed by the conditions
+//!   ([`select`](super::select)), cut into [`runs`] of one group, and each run added to the [`state`]s of its group ([`groups`]).
 //! - [`function`] — which aggregates there are, [`extension`] of lake_stores too; [`statistics`] — batches that need no decoding.
 
 mod exec;
 mod extension;
 mod function;
+mod groups;
+mod halves;
 mod path;
 mod plan;
 mod runs;
 mod state;
 mod statistics;
+mod work;
 
 use pgrx::pg_sys;
 use std::ffi::CStr;

@@ -216,11 +216,12 @@ pub unsafe fn of_range(
                 _ => return None,
             };
             let at = |value: i64| {
-                if let Some((attnum, _)) = ends {
-                    let value = word(attnum, value)?;
-                    // SAFETY: as the caller says.
-                    unsafe { evaluator.set(columns, |_| Some(value)) };
-                }
+                let value = match ends {
+                    Some((attnum, _)) => Some(word(attnum, value)?),
+                    None => None,
+                };
+                // SAFETY: as the caller says.
+                unsafe { evaluator.set(columns, |_| value) };
                 // SAFETY: as the caller says.
                 Some(unsafe { key.1.part(evaluator.evaluate(*state)) })
             };

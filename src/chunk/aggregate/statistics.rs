@@ -1,9 +1,9 @@
 //! Batches whose statistics answer what is asked of them.
 
-use super::exec::Work;
 use super::function::What;
 use super::runs::{self, Part};
 use super::state::{Kind, Known};
+use super::work::Work;
 use crate::chunk::companion::{self, Stored};
 use crate::chunk::reader::Reader;
 use pgrx::pg_sys;

@@ -107,6 +107,19 @@ mod tests {
         ] {
             same(query);
         }
+        // The table's number is the only system column that there is.
+        let counts = |table: &str| text(&format!("SELECT count(*) FROM {table}")).unwrap();
+        let (first, second) = (counts("c_1"), counts("c_2"));
+        assert_eq!(
+            super::super::helpers::all(
+                "SELECT tableoid::regclass, count(*) FROM stored GROUP BY tableoid ORDER BY 1"
+            ),
+            format!("(c_1,{first}) (c_2,{second})")
+        );
+        assert_eq!(
+            text("SELECT count(*) FROM stored WHERE tableoid = 'c_1'::regclass"),
+            Some(first)
+        );
         // Groups that take more memory than a hash table may are returned in several parts.
         run("SET work_mem = '64kB'; SET hash_mem_multiplier = 1");
         same(
