@@ -8,7 +8,7 @@
 //!   [`hypertable`] for TimescaleDB.
 //! - [`points`], [`lines`], [`ingest`], [`resolve`], [`ids`] — from what was sent to rows.
 //! - [`query`] — buckets, aggregates, fills, last values; [`plot`] — the same as a chart.
-//! - [`interval`] — how wide new chunks are.
+//! - [`interval`] — how wide new chunks are; [`identity`] — what replication tells their rows apart by.
 //! - [`retention`], [`jobs`], [`lifecycle_api`] — which chunks go, which are made ahead, one step at a time.
 //! - [`compression`] — chunks whose rows are compressed.
 //! - [`rollup`] — aggregates kept by bucket, read through a view.
@@ -23,6 +23,7 @@ mod create;
 mod gapfill;
 pub mod health;
 mod hypertable;
+mod identity;
 mod ids;
 mod ingest;
 mod ingest_api;

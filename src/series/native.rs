@@ -14,7 +14,7 @@ use crate::catalog::Store;
 use crate::error::{Error, Result};
 use crate::names::{self, MAX_IDENT, Relation};
 use crate::series::backend::Chunk;
-use crate::series::options;
+use crate::series::{identity, options};
 use crate::spi;
 use crate::workers::waits::Wait;
 use lake_chunks::Micros;
@@ -185,7 +185,9 @@ fn make_one(table: &Relation, base: &str, range: Range) -> Result<()> {
         ),
         &[],
     )?;
-    Ok(())
+    let oid =
+        spi::scalar("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid", &[chunk.as_str().into()])?;
+    identity::follow(table, &Relation::by_oid(oid)?)
 }
 
 /// Whether a relation of the schema has this name.

@@ -177,7 +177,7 @@ fn indexes(table: &Relation) -> Result<Vec<Index>> {
 
 /// Queries for statements to be run for the new table, in two parts: its name goes in between, where there
 /// is a second one. `$1` is the old table. What default privileges gave to the new one goes first.
-const AFTER: [&str; 8] = [
+const AFTER: [&str; 9] = [
     "SELECT DISTINCT 'REVOKE ALL ON ', pg_catalog.format(' FROM %s', CASE acl.grantee WHEN 0 THEN 'PUBLIC' \
             ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(acl.grantee)) END) \
      FROM pg_catalog.pg_default_acl d, LATERAL pg_catalog.aclexplode(d.defaclacl) acl \
@@ -214,6 +214,12 @@ const AFTER: [&str; 8] = [
     "SELECT 'ALTER TABLE ', pg_catalog.format(' %s TRIGGER %I', \
             CASE tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, tgname) \
      FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'O'",
+    "SELECT 'ALTER TABLE ', ' REPLICA IDENTITY ' || CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' \
+            ELSE pg_catalog.format('USING INDEX %I', i.relname) END \
+     FROM pg_catalog.pg_class c \
+     LEFT JOIN pg_catalog.pg_index x ON x.indrelid = c.oid AND x.indisreplident \
+     LEFT JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid \
+     WHERE c.oid = $1 AND (c.relreplident IN ('f', 'n') OR c.relreplident = 'i' AND i.oid IS NOT NULL)",
     "SELECT 'COMMENT ON TABLE ', ' IS ' || pg_catalog.quote_literal(pg_catalog.obj_description($1, 'pg_class')) \
      WHERE pg_catalog.obj_description($1, 'pg_class') IS NOT NULL",
 ];

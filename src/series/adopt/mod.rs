@@ -14,7 +14,7 @@ use crate::access;
 use crate::error::{Error, Result};
 use crate::gucs;
 use crate::names::{self, Relation};
-use crate::series::native;
+use crate::series::{identity, native};
 use crate::spi;
 use crate::workers::waits;
 use carry::Belongings;
@@ -57,7 +57,9 @@ pub fn move_into_chunks(table: &Relation, column: &str, width: Width) -> Result<
         spi::execute(&format!("DROP TABLE {table}"), &[])?;
         spi::execute(&format!("ALTER TABLE {name} RENAME TO {}", names::ident(&table.name)), &[])?;
         belongings.after()?;
-        Relation::by_oid(new.oid)
+        let adopted = Relation::by_oid(new.oid)?;
+        identity::follow_all(&adopted)?;
+        Ok(adopted)
     })
 }
 

@@ -36,7 +36,8 @@ mod tests {
             CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.b := 42; RETURN NEW; END $$;
             CREATE TRIGGER stamped BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION stamp('{{}}');
             CREATE TRIGGER off BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION stamp();
-            ALTER TABLE {name} DISABLE TRIGGER off"#
+            ALTER TABLE {name} DISABLE TRIGGER off;
+            ALTER TABLE {name} REPLICA IDENTITY USING INDEX un"#
         ));
     }
 
@@ -63,6 +64,10 @@ mod tests {
             format!(
                 "SELECT replace(pg_get_indexdef(indexrelid), ' ONLY', ''), obj_description(indexrelid) \
                  FROM pg_index WHERE indrelid = {of} ORDER BY indexrelid::regclass::text"
+            ),
+            format!(
+                "SELECT relreplident, (SELECT indexrelid::regclass FROM pg_index WHERE indrelid = c.oid AND indisreplident) \
+                 FROM pg_class c WHERE oid = {of}"
             ),
             format!(
                 "SELECT tgname, tgenabled, pg_get_triggerdef(oid) FROM pg_trigger \
@@ -111,6 +116,17 @@ mod tests {
             ),
             "(4,t,t)"
         );
+        // What replication goes by is that of each chunk, those for the time to come included.
+        assert_eq!(
+            all(&format!(
+                "SELECT relreplident, count(*) > 5 AS many, count(*) = count(x.indexrelid) AS by_index, min(a.attname) AS first, max(a.attname) AS last
+                 FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
+                 LEFT JOIN pg_index x ON x.indrelid = c.oid AND x.indisreplident
+                 LEFT JOIN LATERAL (SELECT string_agg(attname, ',' ORDER BY attnum) AS attname FROM pg_attribute WHERE attrelid = x.indexrelid) a ON true
+                 WHERE inhparent = $t${name}$t$::regclass GROUP BY 1"
+            )),
+            "(i,t,t,\"at,id\",\"at,id\")"
+        );
         // It goes on as it did: identity, serial, trigger, keys.
         run(&format!("INSERT INTO {name} (device) VALUES (3)"));
         assert_eq!(
@@ -126,6 +142,37 @@ mod tests {
         assert_eq!(
             text("SELECT count(*) FROM pg_class WHERE relname LIKE 'lake\\_adopt%'").as_deref(),
             Some("0")
+        );
+    }
+
+    #[pg_test]
+    fn new_chunks_have_the_replica_identity_of_their_table() {
+        run(
+            "SELECT lake.series_create('s', '1 day', engine => 'native', options => '{\"max_past\": null}')",
+        );
+        for (n, (identity, letter)) in
+            [("FULL", "f"), ("NOTHING", "n"), ("DEFAULT", "d"), ("USING INDEX s_pkey", "i")]
+                .into_iter()
+                .enumerate()
+        {
+            run(&format!(
+                "ALTER TABLE s REPLICA IDENTITY {identity};
+                 SELECT lake.series_ingest('s', ARRAY['2020-01-0{}Z'::timestamptz], ARRAY['m'], NULL, ARRAY[1.0])",
+                n + 1
+            ));
+            assert_eq!(
+                text("SELECT relreplident FROM pg_class JOIN pg_inherits ON inhrelid = oid WHERE inhparent = 's'::regclass ORDER BY oid DESC LIMIT 1")
+                    .as_deref(),
+                Some(letter),
+                "{identity}"
+            );
+        }
+        // Those that are there keep their own, as Postgres has it.
+        run("ALTER TABLE s REPLICA IDENTITY FULL");
+        assert_eq!(
+            text("SELECT count(*) FILTER (WHERE relreplident = 'f') FROM pg_class JOIN pg_inherits ON inhrelid = oid WHERE inhparent = 's'::regclass")
+                .as_deref(),
+            Some("1")
         );
     }
 
