@@ -116,27 +116,31 @@ unsafe fn reads_columns_alone(rel: *mut pg_sys::RelOptInfo, rti: pg_sys::Index) 
 unsafe fn sort(
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
-    custom: *mut pg_sys::Path,
+    custom: *mut pg_sys::CustomPath,
 ) {
     // SAFETY: as the planner has them.
     unsafe {
         let wanted = (*root).query_pathkeys;
         let keys = PgList::<pg_sys::PathKey>::from_pg(wanted);
-        if (*root).limit_tuples > 0.0
-            && !keys.is_empty()
-            && keys
-                .iter_ptr()
-                .all(|key| pg_sys::relation_can_be_sorted_early(root, rel, (*key).pk_eclass, false))
-        {
+        // By columns alone: what is computed of them may not be at hand where the planner looks for it later.
+        let columns = PgList::<pg_sys::Expr>::from_pg((*(*rel).reltarget).exprs);
+        let is_column = |key: *mut pg_sys::PathKey| {
+            columns.iter_ptr().any(|column| {
+                let class = (*key).pk_eclass;
+                (*column).type_ == pg_sys::NodeTag::T_Var
+                    && !pg_sys::find_ec_member_matching_expr(class, column, (*rel).relids).is_null()
+            })
+        };
+        if (*root).limit_tuples > 0.0 && !keys.is_empty() && keys.iter_ptr().all(is_column) {
             let limit = (*root).limit_tuples;
-            let sorted = pg_sys::create_sort_path(root, rel, custom, wanted, limit);
+            let sorted = pg_sys::create_sort_path(root, rel, custom.cast(), wanted, limit);
             pg_sys::add_path(rel, sorted.cast());
         }
     }
 }
 
-/// Takes the plain scan's place, at less than its cost.
-unsafe fn replace(rel: *mut pg_sys::RelOptInfo) -> Option<*mut pg_sys::Path> {
+/// Takes the plain scan's place, at less than its cost. Returns a path of the same scan that isn't among the relation's.
+unsafe fn replace(rel: *mut pg_sys::RelOptInfo) -> Option<*mut pg_sys::CustomPath> {
     // SAFETY: paths of the relation, which live as long as its planning.
     unsafe {
         let paths = PgList::<pg_sys::Path>::from_pg((*rel).pathlist);
@@ -160,8 +164,11 @@ unsafe fn replace(rel: *mut pg_sys::RelOptInfo) -> Option<*mut pg_sys::Path> {
         let (startup, total) = ((*plain).startup_cost, (*plain).total_cost);
         (*custom).path.total_cost = startup + (total - startup) * part / 2.0;
         (*rel).pathlist = pg_sys::list_delete_ptr((*rel).pathlist, plain.cast());
+        // Kept apart, as the planner frees what it doesn't take.
+        let kept = pg_sys::palloc0(size_of::<pg_sys::CustomPath>()).cast::<pg_sys::CustomPath>();
+        *kept = *custom;
         pg_sys::add_path(rel, custom.cast());
-        Some(custom.cast())
+        Some(kept)
     }
 }
 

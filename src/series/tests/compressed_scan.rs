@@ -89,6 +89,10 @@ mod tests {
             "SELECT ts, host FROM TABLE_ ORDER BY ts DESC, host LIMIT 10",
             "SELECT ts, note FROM TABLE_ WHERE host = 2 ORDER BY ts LIMIT 7 OFFSET 3",
             "SELECT ts FROM TABLE_ WHERE small > 148 ORDER BY ts DESC LIMIT 5",
+            "SELECT ts + interval '1 day', big FROM TABLE_ WHERE host = 5 ORDER BY ts DESC, big LIMIT 4",
+            "SELECT big FROM TABLE_ ORDER BY ts AT TIME ZONE 'UTC', big + 1 LIMIT 4",
+            "SELECT min(ts AT TIME ZONE 'UTC'), max(small + 0) FROM TABLE_",
+            "SELECT DISTINCT ON (host) host, ts FROM TABLE_ ORDER BY host, ts DESC LIMIT 3",
             "SELECT small, ts FROM TABLE_ ORDER BY small NULLS FIRST, ts LIMIT 20",
             "SELECT h, t FROM generate_series(0, 8) h LEFT JOIN LATERAL (SELECT ts AS t FROM TABLE_ WHERE host = h ORDER BY ts DESC LIMIT 1) l ON true ORDER BY h",
             "SELECT ts, lag(note) OVER (ORDER BY ts) FROM TABLE_ WHERE host = 4 ORDER BY ts LIMIT 20 OFFSET 5000",
@@ -102,6 +106,13 @@ mod tests {
             "WITH RECURSIVE r AS (SELECT min(ts) AS ts FROM TABLE_ UNION ALL SELECT (SELECT min(ts) FROM TABLE_ t WHERE t.ts > r.ts + interval '5 days') FROM r WHERE r.ts IS NOT NULL) SELECT * FROM r",
         ] {
             same(query);
+        }
+        for off in ["enable_seqscan", "enable_sort", "enable_hashagg"] {
+            run(&format!("SET {off} = off"));
+            same("SELECT min(ts AT TIME ZONE 'UTC'), max(small + 0), max(ts) FROM TABLE_");
+            same("SELECT host, ts FROM TABLE_ WHERE host > 2 ORDER BY ts DESC LIMIT 9");
+            same("SELECT host, max(ts), count(*) FROM TABLE_ GROUP BY host ORDER BY host LIMIT 3");
+            run(&format!("RESET {off}"));
         }
         // With a plan that doesn't know the values; and row by row, through a cursor.
         run("SET plan_cache_mode = force_generic_plan");
