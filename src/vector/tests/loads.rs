@@ -62,7 +62,7 @@ mod tests {
     #[pg_test]
     fn vector_load_and_builds_keep_out_of_each_other() {
         run("CREATE EXTENSION vector; SELECT lake.vector_create('docs', 3);
-             INSERT INTO docs SELECT i::text, ARRAY[i, 1, 1]::real[]::vector FROM generate_series(1, 200) i;
+             INSERT INTO docs SELECT i::text, ARRAY[sin(i), cos(7 * i), sin(13 * i)]::real[]::vector FROM generate_series(1, 200) i;
              CREATE INDEX docs_embedding_hnsw ON docs USING hnsw (embedding vector_cosine_ops);
              SELECT lake.vector_set_index_policy('docs', min_rows => 1);
              SELECT lake.vector_begin_load('docs')");
@@ -85,7 +85,7 @@ mod tests {
     fn vector_load_leaves_the_indexes_to_the_job_that_builds() {
         run("CREATE EXTENSION vector; SELECT lake.vector_create('docs', 3);
              ALTER TABLE docs ADD COLUMN other vector(2);
-             INSERT INTO docs SELECT i::text, ARRAY[i, 1, 1]::real[]::vector FROM generate_series(1, 200) i;
+             INSERT INTO docs SELECT i::text, ARRAY[sin(i), cos(7 * i), sin(13 * i)]::real[]::vector FROM generate_series(1, 200) i;
              CREATE INDEX \"a \"\"b\" ON docs USING hnsw (embedding vector_cosine_ops) WITH (m = 8);
              COMMENT ON INDEX \"a \"\"b\" IS 'it''s mine';
              CREATE INDEX part ON docs USING ivfflat (other vector_l2_ops) WITH (lists = 1) WHERE id <> 'x'");

@@ -93,7 +93,7 @@ SELECT lake.vector_create('odd', 3, options => '{"index": "btree"}');
 -- Findings.
 CREATE INDEX wrong ON never USING hnsw (embedding vector_l2_ops);
 SELECT severity, subject, finding, remedy FROM lake.health() WHERE finding LIKE '%wrong%';
-INSERT INTO never (id, embedding, metadata) SELECT i, ARRAY[i, 1, 1]::real[]::vector, jsonb_build_object('model', 'm' || i % 2) FROM generate_series(1, 1200) i;
+INSERT INTO never (id, embedding, metadata) SELECT i, ARRAY[sin(i), cos(7 * i), sin(13 * i)]::real[]::vector, jsonb_build_object('model', 'm' || i % 2) FROM generate_series(1, 1200) i;
 ANALYZE never;
 SELECT lake.vector_build_index('never', concurrently => false) > 0 AS built;
 SELECT lake.vector_set_index_policy('never');
