@@ -299,7 +299,7 @@ fn last(
 }
 
 #[pg_extern(schema = "_lake", stable, parallel_safe)]
-fn bucket_last(
+pub fn bucket_last(
     width: Option<Interval>,
     bound: Option<TimestampWithTimeZone>,
     timezone: Option<&str>,

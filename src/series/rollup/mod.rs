@@ -34,6 +34,7 @@ extension_sql_file!(
     requires = [
         "series_sql",
         api::bucket_end,
+        prune::bucket_last,
         changed::rollup_changed,
         api::series_add_rollup,
         api::series_refresh_rollup,
